@@ -1,0 +1,312 @@
+//! Settings. The only reader of the environment: everything else is handed a [`Config`].
+//! Reading collects *every* problem, so that an operator mends the lot in one go.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+use crate::seal::SecretKey;
+use setting::{
+    Reader, api_base, argon2id_hash, authorize_url_from, comma_list, database_url, duration, element_key,
+    log_format, log_level, networks, parse, secret, web_url, word,
+};
+
+pub(crate) mod setting;
+#[cfg(test)]
+mod tests;
+
+/// Everything Gangway needs to know to start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where browsers and Cloud Elements reach Gangway (`PUBLIC_URL`).
+    pub public_url: PublicUrl,
+    /// Where to listen (`LISTEN_ADDR`).
+    pub listen_addr: SocketAddr,
+    /// `sqlite://PATH` or `postgres://…` (`DATABASE_URL`).
+    pub database_url: SecretString,
+    /// The root of every key (`SECRET_KEY`).
+    pub secret_key: SecretKey,
+    /// Still opens old values (`SECRET_KEY_PREVIOUS`).
+    pub secret_key_previous: Option<SecretKey>,
+    /// The registered app at Mailchimp.
+    pub mailchimp: MailchimpApp,
+    /// The account at Cloud Elements.
+    pub cloud_elements: CloudElementsAccess,
+    /// Who builds the authorize URL (`AUTHORIZE_URL_FROM`).
+    pub authorize_url_from: AuthorizeUrlFrom,
+    /// argon2id in PHC form (`ADMIN_PASSWORD_HASH`).
+    pub admin_password_hash: Option<String>,
+    /// Who may set `X-Forwarded-For` (`TRUSTED_PROXIES`).
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long an unknown outcome is looked up before it counts as absent (`RECOVERY_WINDOW`).
+    pub recovery_window: Duration,
+    /// Starts and sign-ins per client address and minute; 0 is off (`RATE_LIMIT_PER_MINUTE`).
+    pub rate_limit_per_minute: u32,
+    /// How log lines are written (`LOG_FORMAT`, `LOG_LEVEL`).
+    pub log: Log,
+    /// What one request may take.
+    pub limits: Limits,
+    /// Set by `gangway demo` alone.
+    pub demo: Option<Demo>,
+}
+
+/// The app registered at Mailchimp.
+#[derive(Debug, Clone)]
+pub struct MailchimpApp {
+    /// `oauth.api.key` (`MAILCHIMP_CLIENT_ID`).
+    pub client_id: String,
+    /// `oauth.api.secret` (`MAILCHIMP_CLIENT_SECRET`).
+    pub client_secret: SecretString,
+    /// `MAILCHIMP_AUTHORIZE_URL`.
+    pub authorize_url: Url,
+}
+
+/// The account at Cloud Elements, and what to make there.
+#[derive(Debug, Clone)]
+pub struct CloudElementsAccess {
+    /// Base of API v2, without a trailing slash (`CLOUD_ELEMENTS_URL`).
+    pub url: Url,
+    /// `CLOUD_ELEMENTS_USER_SECRET`.
+    pub user_secret: SecretString,
+    /// `CLOUD_ELEMENTS_ORGANIZATION_SECRET`.
+    pub organization_secret: SecretString,
+    /// `ELEMENT_KEY`.
+    pub element_key: String,
+    /// Put on every instance besides our own tag (`INSTANCE_TAGS`).
+    pub instance_tags: Vec<String>,
+    /// Deadline of one call (`UPSTREAM_TIMEOUT`).
+    pub timeout: Duration,
+}
+
+/// Who builds the authorize URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorizeUrlFrom {
+    /// Built here.
+    Mailchimp,
+    /// Asked of `GET /elements/{key}/oauth/url`.
+    CloudElements,
+}
+
+/// What one request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of one event notification. Cloud Elements passes on vendor payloads of up to 8 MB
+    /// (reference section 6.3); the envelope comes on top.
+    pub notification_bytes: usize,
+    /// From the head of a notification to its last byte.
+    pub notification_deadline: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub head_deadline: Duration,
+    /// How long the callback waits for the instance before it shows progress.
+    pub callback_patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            notification_bytes: 16 * 1024 * 1024,
+            notification_deadline: Duration::from_secs(30),
+            head_deadline: Duration::from_secs(10),
+            callback_patience: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What the demo adds to the pages.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// The simulator's control page.
+    pub control_url: String,
+}
+
+/// `PUBLIC_URL`: https, or http on a loopback host; no path, query or fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// Reads the setting.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = web_url(text)?;
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err("must be an origin alone, without path or query".into());
+        }
+        Ok(Self(url))
+    }
+
+    /// `https://host[:port]`, without a trailing slash.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// The host as people know it.
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// Whether cookies may be `Secure` and HSTS makes sense.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The redirect URI: the one constant for the authorize URL, Cloud Elements and the registration.
+    pub fn redirect_uri(&self) -> String {
+        format!("{}/oauth/callback", self.origin())
+    }
+
+    /// Where Cloud Elements sends the event notifications of one instance.
+    pub fn events_url(&self, instance: Uuid) -> String {
+        format!("{}/events/{instance}", self.origin())
+    }
+}
+
+/// One setting that is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong with it. Never repeats a value.
+    pub what: String,
+    /// How to put it right.
+    pub fix: &'static str,
+}
+
+/// Every setting that is missing or wrong.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        writeln!(formatter, "{count} setting{} to put right:", if count == 1 { "" } else { "s" })?;
+        for Problem { variable, what, fix } in &self.0 {
+            writeln!(formatter, "  {variable} {what}\n      fix: {fix}")?;
+        }
+        write!(formatter, "Settings are read from the environment and from .env; .env.example lists them all.")
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// `LOG_FORMAT`.
+    pub format: LogFormat,
+    /// `LOG_LEVEL`: of Gangway's own lines.
+    pub level: tracing::Level,
+}
+
+/// For eyes or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `text`
+    Text,
+    /// `json`
+    Json,
+}
+
+/// The environment, with `.env` behind it.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn variables() -> Result<HashMap<String, String>, dotenvy::Error> {
+    let mut variables = HashMap::new();
+    match dotenvy::dotenv_iter() {
+        Ok(lines) => variables = lines.collect::<Result<_, _>>()?,
+        Err(error) if error.not_found() => {}
+        Err(error) => return Err(error),
+    }
+    variables.extend(std::env::vars());
+    Ok(variables)
+}
+
+impl Config {
+    /// Reads every setting, or tells every problem.
+    pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, Problems> {
+        let mut reader = Reader { variables, problems: Vec::new() };
+        let config = read(&mut reader);
+        match config {
+            Some(config) if reader.problems.is_empty() => Ok(config),
+            _ => Err(Problems(reader.problems)),
+        }
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "one line per setting, in the order of .env.example")]
+fn read(reader: &mut Reader<'_>) -> Option<Config> {
+    const KEY: &str = "run `gangway keygen` and keep its output as SECRET_KEY";
+    const LOGIN: &str = "https://login.mailchimp.com/oauth2/authorize";
+    const API: &str = "https://api.cloud-elements.com/elements/api-v2";
+    const APP: &str = "copy it from Mailchimp: Account, Extras, Registered apps";
+    const SECRETS: &str = "copy it from Cloud Elements: the user menu shows both secrets";
+    const SWITCH: &str = "write mailchimp or cloud-elements";
+    const HASH: &str = "leave it out to get a one-time sign-in link, or give an argon2id hash ($argon2id$…)";
+
+    let public_url = reader.required(
+        "PUBLIC_URL",
+        "the https address customers open, such as https://connect.example.com",
+        PublicUrl::parse,
+    );
+    let listen_addr =
+        reader.or("LISTEN_ADDR", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080", parse);
+    let database_url = reader.or(
+        "DATABASE_URL",
+        "sqlite://data/gangway.db",
+        "sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME",
+        database_url,
+    );
+    let secret_key = reader.required("SECRET_KEY", KEY, setting::secret_key);
+    let secret_key_previous = reader.optional("SECRET_KEY_PREVIOUS", KEY, setting::secret_key);
+    let client_id = reader.required("MAILCHIMP_CLIENT_ID", APP, word);
+    let client_secret = reader.required("MAILCHIMP_CLIENT_SECRET", APP, secret);
+    let authorize_url =
+        reader.or("MAILCHIMP_AUTHORIZE_URL", LOGIN, "an https address; leave it out for Mailchimp's", web_url);
+    let url = reader.or("CLOUD_ELEMENTS_URL", API, "the https base of API v2, such as the default", api_base);
+    let user_secret = reader.required("CLOUD_ELEMENTS_USER_SECRET", SECRETS, secret);
+    let organization_secret = reader.required("CLOUD_ELEMENTS_ORGANIZATION_SECRET", SECRETS, secret);
+    let element_key = reader.or("ELEMENT_KEY", "mailchimpv3", "a key of the element catalogue", element_key);
+    let authorize_url_from = reader.or("AUTHORIZE_URL_FROM", "mailchimp", SWITCH, authorize_url_from);
+    let instance_tags = reader.or("INSTANCE_TAGS", "", "words with commas between", comma_list);
+    let admin_password_hash = reader.optional("ADMIN_PASSWORD_HASH", HASH, argon2id_hash);
+    let trusted_proxies =
+        reader.or("TRUSTED_PROXIES", "", "addresses or networks with commas between", networks);
+    let timeout =
+        reader.or("UPSTREAM_TIMEOUT", "60s", "a duration such as 500ms, 60s, 3m or 7d", duration);
+    let recovery_window =
+        reader.or("RECOVERY_WINDOW", "3m", "a duration such as 500ms, 60s, 3m or 7d", duration);
+    let rate_limit_per_minute =
+        reader.or("RATE_LIMIT_PER_MINUTE", "60", "a whole number; 0 switches the limit off", parse);
+    let log_format = reader.or("LOG_FORMAT", "text", "write text or json", log_format);
+    let log_level = reader.or("LOG_LEVEL", "info", "write error, warn, info, debug or trace", log_level);
+
+    Some(Config {
+        public_url: public_url?,
+        listen_addr: listen_addr?,
+        database_url: database_url?,
+        secret_key: secret_key?,
+        secret_key_previous,
+        mailchimp: MailchimpApp {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            authorize_url: authorize_url?,
+        },
+        cloud_elements: CloudElementsAccess {
+            url: url?,
+            user_secret: user_secret?,
+            organization_secret: organization_secret?,
+            element_key: element_key?,
+            instance_tags: instance_tags?,
+            timeout: timeout?,
+        },
+        authorize_url_from: authorize_url_from?,
+        admin_password_hash,
+        trusted_proxies: trusted_proxies?,
+        recovery_window: recovery_window?,
+        rate_limit_per_minute: rate_limit_per_minute?,
+        log: Log { format: log_format?, level: log_level? },
+        limits: Limits::default(),
+        demo: None,
+    })
+}

@@ -1,0 +1,119 @@
+//! Settings: every problem at once, and `.env.example` true to the code.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::*;
+use crate::entropy::SeededEntropy;
+
+/// Values that make the required settings right.
+fn filled_in() -> HashMap<String, String> {
+    let key = SecretKey::draw(&SeededEntropy::new(1)).expose();
+    [
+        ("PUBLIC_URL", "https://connect.example.com"),
+        ("SECRET_KEY", &key),
+        ("MAILCHIMP_CLIENT_ID", "111111111111"),
+        ("MAILCHIMP_CLIENT_SECRET", "a-client-secret"),
+        ("CLOUD_ELEMENTS_USER_SECRET", "a-user-secret="),
+        ("CLOUD_ELEMENTS_ORGANIZATION_SECRET", "an-organization-secret"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+fn problems(variables: &HashMap<String, String>) -> Vec<&'static str> {
+    let problems = Config::from_variables(variables).expect_err("refused");
+    problems.0.into_iter().map(|problem| problem.variable).collect()
+}
+
+#[test]
+fn the_required_settings_are_enough() {
+    let config = Config::from_variables(&filled_in()).expect("accepted");
+    assert_eq!(config.public_url.redirect_uri(), "https://connect.example.com/oauth/callback");
+    assert_eq!(config.cloud_elements.url.as_str(), "https://api.cloud-elements.com/elements/api-v2");
+    assert_eq!(config.recovery_window, Duration::from_secs(180));
+}
+
+#[test]
+fn every_missing_setting_is_told_at_once() {
+    let mut required: Vec<_> = filled_in().into_keys().collect();
+    required.sort();
+    let mut told = problems(&HashMap::new());
+    told.sort_unstable();
+    assert_eq!(told, required);
+}
+
+#[test]
+fn every_wrong_setting_is_told_at_once_and_no_value_is_repeated() {
+    let wrong = [
+        ("PUBLIC_URL", "http://connect.example.com"),
+        ("LISTEN_ADDR", "canary"),
+        ("DATABASE_URL", "mysql://canary"),
+        ("SECRET_KEY", "canary"),
+        ("SECRET_KEY_PREVIOUS", "canary"),
+        ("MAILCHIMP_CLIENT_ID", "canary canary"),
+        ("MAILCHIMP_CLIENT_SECRET", "canary canary"),
+        ("MAILCHIMP_AUTHORIZE_URL", "ftp://canary"),
+        ("CLOUD_ELEMENTS_URL", "http://canary/elements/api-v2"),
+        ("CLOUD_ELEMENTS_USER_SECRET", "canary, canary"),
+        ("CLOUD_ELEMENTS_ORGANIZATION_SECRET", "canary canary"),
+        ("ELEMENT_KEY", "../canary"),
+        ("AUTHORIZE_URL_FROM", "canary"),
+        ("ADMIN_PASSWORD_HASH", "canary"),
+        ("TRUSTED_PROXIES", "canary"),
+        ("UPSTREAM_TIMEOUT", "canary"),
+        ("RECOVERY_WINDOW", "0s"),
+        ("RATE_LIMIT_PER_MINUTE", "-1"),
+        ("LOG_FORMAT", "canary"),
+        ("LOG_LEVEL", "canary"),
+    ];
+    let variables: HashMap<_, _> = wrong.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    assert_eq!(problems(&variables), wrong.map(|(name, _)| name));
+    let text = Config::from_variables(&variables).expect_err("refused").to_string();
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[test]
+fn a_public_url_is_an_origin_and_nothing_more() {
+    for wrong in ["https://a.example/path", "https://a.example/?q", "https://u:p@a.example", "https://", "a.example"]
+    {
+        assert!(PublicUrl::parse(wrong).is_err(), "{wrong}");
+    }
+    for right in ["https://a.example/", "http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
+        assert!(PublicUrl::parse(right).is_ok(), "{right}");
+    }
+}
+
+/// `.env.example` as (name, value, whether commented out).
+fn example() -> Vec<(String, String, bool)> {
+    let named = |line: &str| {
+        let (name, value) = line.trim_start_matches('#').split_once('=')?;
+        let is_name = name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
+        is_name.then(|| (name.to_owned(), value.to_owned(), line.starts_with('#')))
+    };
+    include_str!("../../.env.example").lines().filter_map(named).collect()
+}
+
+#[test]
+fn the_example_lists_every_setting_that_is_read_and_no_other() {
+    let read: BTreeSet<_> = include_str!("mod.rs")
+        .split("reader.")
+        .skip(1)
+        .filter_map(|call| call.split('"').nth(1))
+        .filter(|name| name.contains('_') && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'))
+        .collect();
+    let listed: Vec<_> = example();
+    assert!(read.len() >= 20, "{read:?}");
+    assert_eq!(listed.iter().map(|(name, ..)| name.as_str()).collect::<BTreeSet<_>>(), read);
+}
+
+#[test]
+fn the_examples_defaults_are_the_defaults() {
+    let mut variables = filled_in();
+    let plain = format!("{:?}", Config::from_variables(&variables).expect("accepted"));
+    for (name, value, optional) in example() {
+        if optional {
+            variables.insert(name, value);
+        }
+    }
+    assert_eq!(format!("{:?}", Config::from_variables(&variables).expect("accepted")), plain);
+}
