@@ -1,8 +1,14 @@
-//! x
+//! Gangway: the web app a company hosts so that its customers can connect their MailChimp accounts.
+//! The list of modules is the table of contents; docs/architecture.md is the map.
+
 pub mod clock;
 pub mod config;
+pub mod elements;
 pub mod entropy;
+pub mod events;
 pub mod mailchimp;
 pub mod oauth;
+pub mod onboarding;
 pub mod reference;
 pub mod seal;
+pub mod storage;

@@ -1,0 +1,245 @@
+//! One connected MailChimp account and the states it passes through (DESIGN section 4). A transition
+//! consumes the old state; one that is not drawn there is an error, not a silent nothing.
+
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::reference::Reference;
+
+/// An instance as it stands.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// Gangway's own id, chosen before the instance exists.
+    pub id: Uuid,
+    /// As Cloud Elements has it.
+    pub name: String,
+    /// The element's key.
+    pub element: String,
+    /// Of the request that claimed the grant.
+    pub reference: Reference,
+    /// The browser that may see its page.
+    pub browser: BrowserHash,
+    /// When the grant was claimed.
+    pub created_at: OffsetDateTime,
+    /// When the first event notification was stored.
+    pub first_event_at: Option<OffsetDateTime>,
+    /// When the latest one was.
+    pub last_event_at: Option<OffsetDateTime>,
+    /// Where it stands.
+    pub state: InstanceState,
+}
+
+/// SHA-256 of the random id in a browser's cookie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserHash(Vec<u8>);
+
+impl BrowserHash {
+    /// Of the id in the cookie.
+    pub fn of(browser_id: &str) -> Self {
+        Self(Sha256::digest(browser_id.as_bytes()).to_vec())
+    }
+
+    /// As it was stored.
+    pub fn from_stored(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// For storing.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The states of DESIGN section 4.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceState {
+    /// The grant is claimed; the call to Cloud Elements is under way or about to be.
+    Provisioning,
+    /// The call left and no outcome came back. Resolved only by looking upstream.
+    Unknown(Problem),
+    /// There is no instance, for certain.
+    Failed(Problem),
+    /// Working.
+    Connected(Connection),
+    /// Events are switched off.
+    Paused(Connection),
+    /// Mailchimp or Cloud Elements no longer lets us in.
+    NeedsAttention(Connection, Problem),
+    /// Being taken down upstream.
+    Disconnecting(Connection),
+    /// Taken down.
+    Disconnected(Connection),
+}
+
+/// What exists upstream. The token is not here: it stays sealed until a call needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Cloud Elements' id of the instance.
+    pub element_instance_id: i64,
+    /// Whether Cloud Elements sends events.
+    pub events_enabled: bool,
+    /// When it was settled.
+    pub connected_at: OffsetDateTime,
+}
+
+/// Why something did not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The kind, which decides what the customer reads.
+    pub kind: ProblemKind,
+    /// What upstream said, for the operator; scrubbed of secrets.
+    pub detail: Option<String>,
+}
+
+impl Problem {
+    /// One without upstream's words.
+    pub fn new(kind: ProblemKind) -> Self {
+        Self { kind, detail: None }
+    }
+}
+
+macro_rules! problem_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal, $operator:literal;)*) => {
+        /// The kinds of trouble while connecting.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ProblemKind { $($(#[$doc])* $variant,)* }
+
+        impl ProblemKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The stable code: on pages, in logs, metrics and the database.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// What the operator should know.
+            pub fn for_operator(self) -> &'static str {
+                match self { $(Self::$variant => $operator,)* }
+            }
+        }
+    };
+}
+
+problem_kinds! {
+    /// Cloud Elements could not be reached; nothing was sent.
+    Unreachable = "upstream_unreachable",
+        "Cloud Elements could not be reached, so nothing was sent. Check CLOUD_ELEMENTS_URL and the network.";
+    /// The code was refused: spent, too old, or not for this redirect URI.
+    GrantRefused = "grant_refused",
+        "Cloud Elements or Mailchimp refused the grant code. If this repeats, compare the redirect URI registered at Mailchimp.";
+    /// Our credentials or configuration were refused.
+    SetupRefused = "setup_refused",
+        "Cloud Elements refused Gangway itself. Check the two Cloud Elements secrets, the Mailchimp client secret and ELEMENT_KEY.";
+    /// Cloud Elements asked for less.
+    TooMuch = "upstream_limit",
+        "Cloud Elements refused for size or rate.";
+    /// The call left and no answer came.
+    NoAnswer = "no_answer",
+        "The call left and no answer came back, so the instance may exist. It is looked up by its tag, never created again.";
+    /// Cloud Elements failed while it worked.
+    UpstreamFailed = "upstream_failed",
+        "Cloud Elements failed while it worked on the call, so the instance may exist. It is looked up by its tag, never created again.";
+    /// The answer made no sense.
+    UnreadableAnswer = "unreadable_answer",
+        "The answer could not be read, so the instance may exist. It is looked up by its tag, never created again.";
+    /// Gangway stopped before an outcome was on disk.
+    Interrupted = "interrupted",
+        "Gangway stopped while the call was under way, so the instance may exist. It is looked up by its tag, never created again.";
+    /// Looked for and not there.
+    NotFound = "not_found_upstream",
+        "No instance with this tag exists at Cloud Elements. The customer can approve again.";
+}
+
+/// A transition that is not drawn in DESIGN section 4.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an instance cannot go from {from} to {to}")]
+pub struct InvalidTransition {
+    /// Where it stands.
+    pub from: &'static str,
+    /// Where it should have gone.
+    pub to: &'static str,
+}
+
+impl InstanceState {
+    /// The word for it, everywhere.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Provisioning => "provisioning",
+            Self::Unknown(_) => "unknown",
+            Self::Failed(_) => "failed",
+            Self::Connected(_) => "connected",
+            Self::Paused(_) => "paused",
+            Self::NeedsAttention(..) => "needs_attention",
+            Self::Disconnecting(_) => "disconnecting",
+            Self::Disconnected(_) => "disconnected",
+        }
+    }
+
+    /// What exists upstream, where something does.
+    pub fn connection(&self) -> Option<&Connection> {
+        match self {
+            Self::Provisioning | Self::Unknown(_) | Self::Failed(_) => None,
+            Self::Connected(connection)
+            | Self::Paused(connection)
+            | Self::NeedsAttention(connection, _)
+            | Self::Disconnecting(connection)
+            | Self::Disconnected(connection) => Some(connection),
+        }
+    }
+
+    /// What is wrong, where something is.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Unknown(problem) | Self::Failed(problem) | Self::NeedsAttention(_, problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// Cloud Elements answered with an instance, or it was found.
+    pub fn connect(self, connection: Connection) -> Result<Self, InvalidTransition> {
+        self.settle(Self::Connected(connection))
+    }
+
+    /// There is no instance, for certain.
+    pub fn fail(self, problem: Problem) -> Result<Self, InvalidTransition> {
+        self.settle(Self::Failed(problem))
+    }
+
+    /// The call left and no outcome came back.
+    pub fn lose(self, problem: Problem) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Provisioning => Ok(Self::Unknown(problem)),
+            other => Err(InvalidTransition { from: other.as_str(), to: "unknown" }),
+        }
+    }
+
+    fn settle(self, outcome: Self) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Provisioning | Self::Unknown(_) => Ok(outcome),
+            other => Err(InvalidTransition { from: other.as_str(), to: outcome.as_str() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_final() {
+        let connection = Connection {
+            element_instance_id: 1,
+            events_enabled: true,
+            connected_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        let connected = InstanceState::Provisioning.connect(connection.clone()).unwrap();
+        assert!(connected.clone().fail(Problem::new(ProblemKind::NotFound)).is_err());
+        assert!(connected.lose(Problem::new(ProblemKind::NoAnswer)).is_err());
+        let unknown = InstanceState::Provisioning.lose(Problem::new(ProblemKind::NoAnswer)).unwrap();
+        assert!(unknown.clone().lose(Problem::new(ProblemKind::NoAnswer)).is_err());
+        assert!(unknown.clone().connect(connection).is_ok());
+        assert!(unknown.fail(Problem::new(ProblemKind::NotFound)).is_ok());
+    }
+}

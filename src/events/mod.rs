@@ -1,0 +1,8 @@
+//! Event notifications after the wire: verified, stored once, told to whoever watches. The HTTP side is
+//! `web`'s, the bytes' meaning `elements`'.
+
+mod feed;
+mod inbox;
+
+pub use feed::{Feed, Watcher};
+pub use inbox::{Inbox, Recipient, SignedNotification, UnknownRecipient};

@@ -1,0 +1,168 @@
+//! Claimed authorization requests. One statement decides that a state is used once, for ever: an insert
+//! keyed by its hash that does nothing when the hash is there.
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::timeline::Step;
+use super::writer::Write;
+use super::{NewInstanceRow, Storage, StorageError, instances, timeline};
+use crate::clock::to_milliseconds;
+use crate::elements::BrowserHash;
+use crate::oauth::{ErrorCode, GrantCode, StateHash};
+use crate::reference::Reference;
+use crate::seal::Place;
+
+/// A trip to Mailchimp that came back, as it is kept.
+#[derive(Debug, Clone)]
+pub struct ClaimedRequest {
+    /// For the address of its page.
+    pub id: Uuid,
+    /// The browser that started it.
+    pub browser: BrowserHash,
+    /// How it came back.
+    pub trip: Trip,
+    /// Of the request that claimed it.
+    pub reference: Reference,
+    /// When.
+    pub claimed_at: OffsetDateTime,
+}
+
+/// How a trip came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trip {
+    /// With a grant, which became this instance.
+    Granted(Uuid),
+    /// With an error.
+    Denied(ErrorCode),
+}
+
+/// What became of an attempt to claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// This attempt has it, and it is on disk.
+    Won,
+    /// An earlier one had it.
+    Lost(ClaimedRequest),
+}
+
+fn code_place(id: &str) -> Place<'_> {
+    Place { table: "authorization_requests", column: "code", row: id }
+}
+
+impl Storage {
+    /// Claims the state with a grant: request, instance and first step, in one transaction.
+    pub async fn claim_grant(
+        &self,
+        state: StateHash,
+        request: &ClaimedRequest,
+        code: &GrantCode,
+        new: &NewInstanceRow,
+        step: Step,
+    ) -> Result<Claim, StorageError> {
+        let id = request.id.to_string();
+        let claim = ClaimState {
+            state,
+            code: Some(self.sealer.seal(code_place(&id), code.expose().as_bytes())),
+            request: request.clone(),
+            instance: Some((
+                new.instance.clone(),
+                self.sealed_signature_key(&new.instance.id.to_string(), &new.signature_key),
+                step,
+            )),
+        };
+        self.claim(state, claim).await
+    }
+
+    /// Claims the state with a denial.
+    pub async fn claim_denial(
+        &self,
+        state: StateHash,
+        request: &ClaimedRequest,
+    ) -> Result<Claim, StorageError> {
+        self.claim(state, ClaimState { state, code: None, request: request.clone(), instance: None }).await
+    }
+
+    async fn claim(&self, state: StateHash, claim: ClaimState) -> Result<Claim, StorageError> {
+        if self.writer.write(claim).await? {
+            return Ok(Claim::Won);
+        }
+        let earlier = self.claimed_request(state).await?;
+        let gone = || StorageError::Inconsistent("a claimed state is gone".into());
+        earlier.map(Claim::Lost).ok_or_else(gone)
+    }
+
+    /// The request that this state was claimed for, if it was.
+    pub async fn claimed_request(&self, state: StateHash) -> Result<Option<ClaimedRequest>, StorageError> {
+        let query = "SELECT id, browser, instance, error, reference, claimed_at FROM authorization_requests WHERE state_hash = $1";
+        let row = sqlx::query(query).bind(state.as_bytes().to_vec()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// A claimed request by its id.
+    pub async fn claimed_request_by_id(&self, id: Uuid) -> Result<Option<ClaimedRequest>, StorageError> {
+        let query = "SELECT id, browser, instance, error, reference, claimed_at FROM authorization_requests WHERE id = $1";
+        let row = sqlx::query(query).bind(id.to_string()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(read).transpose()
+    }
+}
+
+fn read(row: &AnyRow) -> Result<ClaimedRequest, StorageError> {
+    let instance: Option<String> = row.try_get("instance")?;
+    let error: Option<String> = row.try_get("error")?;
+    let trip = match (instance, error) {
+        (Some(id), None) => id.parse().ok().map(Trip::Granted),
+        (None, Some(error)) => ErrorCode::from_stored(&error).map(Trip::Denied),
+        _ => None,
+    };
+    let misfit = || StorageError::Inconsistent("an authorization request is neither granted nor denied".into());
+    Ok(ClaimedRequest {
+        id: instances::parsed(row, "id")?,
+        browser: BrowserHash::from_stored(row.try_get("browser")?),
+        trip: trip.ok_or_else(misfit)?,
+        reference: instances::parsed(row, "reference")?,
+        claimed_at: instances::moment(row, "claimed_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+    })
+}
+
+struct ClaimState {
+    state: StateHash,
+    code: Option<Vec<u8>>,
+    request: ClaimedRequest,
+    instance: Option<(crate::elements::Instance, Vec<u8>, Step)>,
+}
+
+impl Write for ClaimState {
+    type Output = bool;
+
+    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<bool> {
+        let (instance, error) = match &self.request.trip {
+            Trip::Granted(instance) => (Some(instance.to_string()), None),
+            Trip::Denied(error) => (None, Some(error.as_str())),
+        };
+        let claimed = sqlx::query(
+            "INSERT INTO authorization_requests (state_hash, id, browser, instance, code, error, reference, \
+             claimed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (state_hash) DO NOTHING",
+        )
+        .bind(self.state.as_bytes())
+        .bind(self.request.id.to_string())
+        .bind(self.request.browser.as_bytes())
+        .bind(instance)
+        .bind(self.code.as_deref())
+        .bind(error)
+        .bind(self.request.reference.to_string())
+        .bind(to_milliseconds(self.request.claimed_at))
+        .execute(&mut *connection)
+        .await?;
+        if claimed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if let Some((instance, signature_key, step)) = &self.instance {
+            instances::insert(connection, instance, signature_key).await?;
+            timeline::insert(connection, &instance.id.to_string(), step).await?;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,45 @@
+//! The SQLite file: made readable for its owner alone, and held by one process at a time. A second
+//! process would not corrupt it, but two inboxes and two recoveries on one file are nobody's intent.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::OpenError;
+
+/// The lock on a database file; gone with the process, however it ends.
+pub(super) struct DatabaseFile {
+    _lock: File,
+}
+
+impl DatabaseFile {
+    /// Makes the file if need be, and takes it.
+    pub(super) fn claim(path: &str) -> Result<Self, OpenError> {
+        let path = Path::new(path.split('?').next().unwrap_or(path));
+        let failed = |source| OpenError::File { path: path.display().to_string(), source };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        }
+        // SQLite gives its -wal and -shm files the mode of the database file.
+        private(path).map_err(failed)?;
+        let lock = private(&lock_path(path)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.display().to_string())),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+fn private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    file.set_permissions(PermissionsExt::from_mode(0o600))?;
+    Ok(file)
+}

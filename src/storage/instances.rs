@@ -1,0 +1,277 @@
+//! Instances: one row each, from the claimed grant to the end. A row becomes an [`Instance`] only if it
+//! fits one of its states.
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::timeline::Step;
+use super::writer::Write;
+use super::{Storage, StorageError, timeline};
+use crate::clock::{from_milliseconds, to_milliseconds};
+use crate::elements::{
+    BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey,
+};
+use crate::seal::Place;
+
+const COLUMNS: &str = "id, state, name, element, reference, browser, element_instance_id, events_enabled, \
+     connected_at, problem_kind, problem_detail, created_at, first_event_at, last_event_at";
+
+/// What is needed to make the row of a claimed grant.
+#[derive(Debug)]
+pub struct NewInstanceRow {
+    /// Provisioning, as it will be told to Cloud Elements.
+    pub instance: Instance,
+    /// For its event notifications.
+    pub signature_key: SignatureKey,
+}
+
+/// Some rows of a list, and where the next ones start.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<Uuid>,
+}
+
+fn signature_key_place(id: &str) -> Place<'_> {
+    Place { table: "instances", column: "signature_key", row: id }
+}
+
+fn token_place(id: &str) -> Place<'_> {
+    Place { table: "instances", column: "token", row: id }
+}
+
+impl Storage {
+    /// One instance.
+    pub async fn instance(&self, id: Uuid) -> Result<Option<Instance>, StorageError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM instances WHERE id = $1")))
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// The newest instances first, `limit` of them, from `after` on; of one state only if `state` is given.
+    pub async fn instances(
+        &self,
+        state: Option<&str>,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<Page<Instance>, StorageError> {
+        let after = after.unwrap_or(Uuid::max()).to_string();
+        let limit = i64::from(limit);
+        let query = |condition: &str| {
+            sqlx::AssertSqlSafe(format!(
+                "SELECT {COLUMNS} FROM instances WHERE id < $1 {condition} ORDER BY id DESC LIMIT $2"
+            ))
+        };
+        let rows = match state {
+            None => sqlx::query(query("")).bind(after).bind(limit + 1).fetch_all(&self.readers).await?,
+            Some(state) => {
+                let query = sqlx::query(query("AND state = $3")).bind(after).bind(limit + 1);
+                query.bind(state.to_owned()).fetch_all(&self.readers).await?
+            }
+        };
+        let mut items = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let more = items.len() > usize::from(u16::try_from(limit).unwrap_or(u16::MAX));
+        items.truncate(usize::try_from(limit).unwrap_or_default());
+        let next = items.last().filter(|_| more).map(|last| last.id);
+        Ok(Page { items, next })
+    }
+
+    /// The ids of every instance whose outcome is open: provisioning or unknown, oldest first.
+    pub async fn unsettled(&self, limit: u16) -> Result<Vec<Instance>, StorageError> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM instances WHERE state IN ('provisioning', 'unknown') ORDER BY id LIMIT $1"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// An instance with the key its notifications are signed with.
+    pub async fn instance_with_key(&self, id: Uuid) -> Result<Option<(Instance, SignatureKey)>, StorageError> {
+        let query = format!("SELECT {COLUMNS}, signature_key FROM instances WHERE id = $1");
+        let id = id.to_string();
+        let row = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let sealed: Vec<u8> = row.try_get("signature_key")?;
+        let key = self.sealer.open(signature_key_place(&id), &sealed)?;
+        let key = String::from_utf8(key).ok().and_then(SignatureKey::from_stored);
+        let key = key.ok_or_else(|| StorageError::Inconsistent(format!("instance {id} has no signature key")))?;
+        Ok(Some((read(&row)?, key)))
+    }
+
+    /// The instance token, if there is one.
+    pub async fn instance_token(&self, id: Uuid) -> Result<Option<SecretString>, StorageError> {
+        let id = id.to_string();
+        let sealed: Option<Option<Vec<u8>>> = sqlx::query_scalar("SELECT token FROM instances WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(sealed) = sealed.flatten() else { return Ok(None) };
+        let token = self.sealer.open(token_place(&id), &sealed)?;
+        let token = String::from_utf8(token)
+            .map_err(|_| StorageError::Inconsistent(format!("the token of instance {id} is no text")))?;
+        Ok(Some(token.into()))
+    }
+
+    /// Writes a transition with its line on the timeline: `after` replaces a row that is still in the
+    /// state `from`. With a token, that is sealed too. The grant code goes once the outcome is known.
+    /// Answers whether the row was still there.
+    pub async fn transition(
+        &self,
+        from: &'static str,
+        after: &Instance,
+        token: Option<&SecretString>,
+        step: Step,
+    ) -> Result<bool, StorageError> {
+        let id = after.id.to_string();
+        let token = token.map(|token| self.sealer.seal(token_place(&id), token.expose_secret().as_bytes()));
+        self.writer.write(Transition { id, from, state: after.state.clone(), token, step }).await
+    }
+
+    pub(super) fn sealed_signature_key(&self, id: &str, key: &SignatureKey) -> Vec<u8> {
+        self.sealer.seal(signature_key_place(id), key.expose().as_bytes())
+    }
+}
+
+struct Transition {
+    id: String,
+    from: &'static str,
+    state: InstanceState,
+    token: Option<Vec<u8>>,
+    step: Step,
+}
+
+impl Write for Transition {
+    type Output = bool;
+
+    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<bool> {
+        let (upstream, problem) = (self.state.connection(), self.state.problem());
+        let changed = sqlx::query(
+            "UPDATE instances SET state = $3, token = COALESCE($4, token), element_instance_id = $5, \
+             events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9 \
+             WHERE id = $1 AND state = $2",
+        )
+        .bind(self.id.as_str())
+        .bind(self.from)
+        .bind(self.state.as_str())
+        .bind(self.token.as_deref())
+        .bind(upstream.map(|connection| connection.element_instance_id))
+        .bind(upstream.map(|connection| i64::from(connection.events_enabled)))
+        .bind(upstream.map(|connection| to_milliseconds(connection.connected_at)))
+        .bind(problem.map(|problem| problem.kind.as_str()))
+        .bind(problem.and_then(|problem| problem.detail.as_deref()))
+        .execute(&mut *connection)
+        .await?;
+        if changed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if !matches!(self.state, InstanceState::Provisioning) {
+            sqlx::query("UPDATE authorization_requests SET code = NULL WHERE instance = $1")
+                .bind(self.id.as_str())
+                .execute(&mut *connection)
+                .await?;
+        }
+        timeline::insert(connection, &self.id, &self.step).await?;
+        Ok(true)
+    }
+}
+
+pub(super) async fn insert(
+    connection: &mut AnyConnection,
+    instance: &Instance,
+    signature_key: &[u8],
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO instances (id, state, name, element, reference, browser, signature_key, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(instance.id.to_string())
+    .bind(instance.state.as_str())
+    .bind(instance.name.as_str())
+    .bind(instance.element.as_str())
+    .bind(instance.reference.to_string())
+    .bind(instance.browser.as_bytes())
+    .bind(signature_key)
+    .bind(to_milliseconds(instance.created_at))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) fn parsed<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T, StorageError> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|_| StorageError::Inconsistent(format!("{column} is {text:?}")))
+}
+
+pub(super) fn moment(row: &AnyRow, column: &str) -> Result<Option<OffsetDateTime>, StorageError> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(from_milliseconds))
+}
+
+fn read(row: &AnyRow) -> Result<Instance, StorageError> {
+    let id: Uuid = parsed(row, "id")?;
+    let missing = |column: &str| StorageError::Inconsistent(format!("instance {id} has no {column}"));
+    Ok(Instance {
+        id,
+        name: row.try_get("name")?,
+        element: row.try_get("element")?,
+        reference: parsed(row, "reference")?,
+        browser: BrowserHash::from_stored(row.try_get("browser")?),
+        created_at: moment(row, "created_at")?.ok_or_else(|| missing("created_at"))?,
+        first_event_at: moment(row, "first_event_at")?,
+        last_event_at: moment(row, "last_event_at")?,
+        state: read_state(row).map_err(|error| match error {
+            StorageError::Inconsistent(what) => StorageError::Inconsistent(format!("instance {id}: {what}")),
+            other => other,
+        })?,
+    })
+}
+
+/// A combination of columns that no state has is an error, not a guess.
+fn read_state(row: &AnyRow) -> Result<InstanceState, StorageError> {
+    let word: String = row.try_get("state")?;
+    let misfit = || StorageError::Inconsistent(format!("its columns do not fit the state {word:?}"));
+    let problem = read_problem(row)?;
+    let connection = match (
+        row.try_get::<Option<i64>, _>("element_instance_id")?,
+        row.try_get::<Option<i64>, _>("events_enabled")?,
+        moment(row, "connected_at")?,
+    ) {
+        (Some(element_instance_id), Some(events), Some(connected_at)) => {
+            Some(Connection { element_instance_id, events_enabled: events != 0, connected_at })
+        }
+        (None, None, None) => None,
+        _ => return Err(misfit()),
+    };
+    Ok(match (word.as_str(), connection, problem) {
+        ("provisioning", None, None) => InstanceState::Provisioning,
+        ("unknown", None, Some(problem)) => InstanceState::Unknown(problem),
+        ("failed", None, Some(problem)) => InstanceState::Failed(problem),
+        ("connected", Some(connection), None) => InstanceState::Connected(connection),
+        ("paused", Some(connection), None) => InstanceState::Paused(connection),
+        ("needs_attention", Some(connection), Some(problem)) => {
+            InstanceState::NeedsAttention(connection, problem)
+        }
+        ("disconnecting", Some(connection), None) => InstanceState::Disconnecting(connection),
+        ("disconnected", Some(connection), None) => InstanceState::Disconnected(connection),
+        _ => return Err(misfit()),
+    })
+}
+
+fn read_problem(row: &AnyRow) -> Result<Option<Problem>, StorageError> {
+    let Some(word) = row.try_get::<Option<String>, _>("problem_kind")? else { return Ok(None) };
+    let kind = ProblemKind::ALL.iter().find(|kind| kind.as_str() == word);
+    let kind = *kind.ok_or_else(|| StorageError::Inconsistent(format!("no such problem: {word:?}")))?;
+    Ok(Some(Problem { kind, detail: row.try_get("problem_detail")? }))
+}

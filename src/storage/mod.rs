@@ -1,0 +1,193 @@
+//! What is kept. The only room that names sqlx; one set of queries in the dialect that SQLite and
+//! Postgres share, one file per subject, and one suite of tests for both ([`contract`]). Secrets are
+//! sealed on the way in and opened on the way out, so that no other room sees a column.
+
+mod authorization_requests;
+mod database_file;
+mod instances;
+mod notifications;
+mod operators;
+mod timeline;
+mod writer;
+
+#[cfg(test)]
+mod contract;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::Migrator;
+use sqlx::{AnyPool, Executor};
+
+use crate::seal::{DoesNotOpen, Place, Sealer};
+pub use authorization_requests::{Claim, ClaimedRequest, Trip};
+pub use instances::{NewInstanceRow, Page};
+pub use notifications::{Arrival, NewNotification};
+pub use operators::{Operator, TokenHash};
+pub use timeline::Step;
+use writer::Writer;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Readers of one process; WAL lets them read while the one writer writes.
+const READERS: u32 = 4;
+
+/// The database of one Gangway.
+#[derive(Clone)]
+pub struct Storage {
+    readers: AnyPool,
+    writer: Writer,
+    sealer: Sealer,
+    /// Held while this process has the SQLite file.
+    _file: Option<Arc<database_file::DatabaseFile>>,
+}
+
+/// What can go wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// It does not answer, or says no.
+    #[error("the database failed")]
+    Database(#[from] Arc<sqlx::Error>),
+    /// A row fits no state: a bug, or somebody else's hand.
+    #[error("inconsistent row: {0}")]
+    Inconsistent(String),
+    /// Sealed under another key.
+    #[error(transparent)]
+    DoesNotOpen(#[from] DoesNotOpen),
+    /// The writer has stopped.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+/// Why a database does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the file.
+    #[error("another Gangway is running on {0}; stop it first, or give this one another DATABASE_URL")]
+    InUse(String),
+    /// The file cannot be made or read.
+    #[error("the database file {path} cannot be opened")]
+    File {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database says no.
+    #[error("the database cannot be opened")]
+    Database(#[source] sqlx::Error),
+    /// The tables cannot be brought up to date.
+    #[error("the database's tables cannot be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// What is stored was sealed under another key.
+    #[error(
+        "SECRET_KEY is not the key this database was sealed with; put the right one back, or name it in SECRET_KEY_PREVIOUS"
+    )]
+    WrongKey,
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Run on every SQLite connection. FULL: a commit survives a power cut. The WAL is bounded, because the
+/// start after a crash reads it.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
+    PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;";
+
+impl Storage {
+    /// Opens the database that `url` names, brings its tables up to date and checks the key.
+    pub async fn open(url: &SecretString, sealer: Sealer) -> Result<Self, OpenError> {
+        sqlx::any::install_default_drivers();
+        let url = url.expose_secret();
+        let file = url.strip_prefix("sqlite://").map(database_file::DatabaseFile::claim).transpose()?;
+        let (migrator, begin, pragmas) = match file {
+            Some(_) => (&SQLITE, "BEGIN IMMEDIATE", Some(PRAGMAS)),
+            None => (&POSTGRES, "BEGIN", None),
+        };
+        let options: AnyConnectOptions = url.parse()?;
+        let pool = |connections| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .test_before_acquire(pragmas.is_none())
+                .acquire_timeout(Duration::from_secs(10))
+                .after_connect(move |connection, _| {
+                    Box::pin(async move {
+                        if let Some(pragmas) = pragmas {
+                            connection.execute(pragmas).await?;
+                        }
+                        Ok(())
+                    })
+                })
+        };
+        let writing = pool(1).connect_with(options.clone()).await?;
+        migrator.run(&writing).await?;
+        let readers = pool(READERS).connect_with(options).await?;
+        let storage =
+            Self { readers, writer: Writer::start(writing, begin), sealer, _file: file.map(Arc::new) };
+        storage.check_key().await?;
+        Ok(storage)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Waits for the writes under way and closes every connection.
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+
+    /// A value that only the right key opens is sealed at the first start and opened at every other.
+    async fn check_key(&self) -> Result<(), OpenError> {
+        const CHECK: Place<'static> = Place { table: "settings", column: "value", row: "key_check" };
+        let known: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+            .bind(CHECK.row)
+            .fetch_optional(&self.readers)
+            .await?;
+        match known {
+            Some(sealed) => self.sealer.open(CHECK, &sealed).map(|_| ()).map_err(|_| OpenError::WrongKey),
+            None => {
+                let write = KeyCheck { name: CHECK.row, sealed: self.sealer.seal(CHECK, b"gangway") };
+                match self.writer.write(write).await {
+                    Err(StorageError::Database(error)) => Err(OpenError::Database(
+                        Arc::into_inner(error).unwrap_or(sqlx::Error::WorkerCrashed),
+                    )),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+struct KeyCheck {
+    name: &'static str,
+    sealed: Vec<u8>,
+}
+
+impl writer::Write for KeyCheck {
+    type Output = ();
+
+    async fn run(&self, connection: &mut sqlx::AnyConnection) -> sqlx::Result<()> {
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2)")
+            .bind(self.name)
+            .bind(self.sealed.as_slice())
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
