@@ -1,6 +1,8 @@
 //! Gangway: the web app a company hosts so that its customers can connect their MailChimp accounts.
 //! The list of modules is the table of contents; docs/architecture.md is the map.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod elements;
@@ -11,4 +13,7 @@ pub mod oauth;
 pub mod onboarding;
 pub mod reference;
 pub mod seal;
+pub mod simulator;
 pub mod storage;
+pub mod telemetry;
+pub mod web;

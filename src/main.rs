@@ -1,1 +1,14 @@
-fn main(){}
+//! Parses the command line and runs the command.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match gangway::cli::run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gangway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

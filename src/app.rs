@@ -1,0 +1,170 @@
+//! The app: puts the rooms together, binds, runs, and shuts down in order.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App as ActixApp, HttpServer, web};
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::Config;
+use crate::elements::CloudElements;
+use crate::entropy::{SharedEntropy, SystemEntropy};
+use crate::events::{Feed, Inbox};
+use crate::mailchimp::Mailchimp;
+use crate::onboarding::{Onboarding, Rooms};
+use crate::seal::Sealer;
+use crate::storage::Storage;
+use crate::web::{Assets, Console, Gangway, Metrics, RateLimit, SecurityHeaders};
+
+/// Onboardings under way may take so long to end; what is left is recovery's at the next start.
+const GRACE: Duration = Duration::from_secs(10);
+/// Requests under way may take so long to end.
+const REQUEST_GRACE_SECONDS: u64 = 5;
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// What is handed in, so that a test can hand in something else.
+pub struct Surroundings {
+    /// The time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub entropy: SharedEntropy,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy::default()) }
+    }
+}
+
+/// A Gangway that is bound and can be run.
+pub struct App {
+    gangway: web::Data<Gangway>,
+    server: Server,
+    address: SocketAddr,
+}
+
+impl App {
+    /// Opens the database, binds `config.listen_addr` and gets ready to answer.
+    pub async fn build(config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(config.listen_addr)
+            .with_context(|| format!("cannot listen on {}; is LISTEN_ADDR taken?", config.listen_addr))?;
+        Self::build_on(listener, config, surroundings).await
+    }
+
+    /// The same on a listener that is bound already.
+    pub async fn build_on(
+        listener: TcpListener,
+        config: Config,
+        surroundings: Surroundings,
+    ) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let gangway = web::Data::new(assemble(config, surroundings).await?);
+        let server = serve(listener, gangway.clone())?;
+        Ok(Self { gangway, server, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The one-time sign-in link, if nobody can sign in yet.
+    pub async fn first_sign_in_link(&self) -> anyhow::Result<Option<String>> {
+        Ok(self.gangway.first_sign_in_link().await?)
+    }
+
+    /// Runs until `shutdown` is cancelled, then ends live pages, requests, onboardings and the database,
+    /// in this order.
+    pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
+        let Self { gangway, server, .. } = self;
+        gangway.onboarding.start_recovery();
+        let tidying = tokio::spawn(tidy(gangway.clone()));
+        let handle = server.handle();
+        let closing = gangway.closing.clone();
+        let stopper = tokio::spawn(async move {
+            shutdown.cancelled().await;
+            tracing::info!("stopping");
+            closing.cancel();
+            handle.stop(true).await;
+        });
+        let ended = server.await;
+        stopper.abort();
+        tidying.abort();
+        gangway.onboarding.stop(GRACE).await;
+        gangway.storage.close().await;
+        tracing::info!("stopped");
+        ended
+    }
+}
+
+async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<Gangway> {
+    let Surroundings { clock, entropy } = surroundings;
+    let sealer = Sealer::new(&config.secret_key, config.secret_key_previous.as_ref(), entropy.clone());
+    let storage = Storage::open(&config.database_url, sealer).await?;
+    let metrics = Metrics::default();
+    let redirect_uri = config.public_url.redirect_uri();
+    let cloud_elements = CloudElements::new(&config.cloud_elements, &config.mailchimp, redirect_uri)
+        .context("the HTTP client cannot be built")?;
+    let cloud_elements = Arc::new(cloud_elements);
+    let mailchimp = Mailchimp::new(&config.mailchimp, &config.public_url)?;
+    let feed = Feed::default();
+    let rooms = Rooms {
+        storage: storage.clone(),
+        cloud_elements: cloud_elements.clone(),
+        feed: feed.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    Ok(Gangway {
+        onboarding: Onboarding::new(&config, rooms),
+        inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone(), entropy.clone()),
+        feed,
+        headers: SecurityHeaders::new(&mailchimp.origin(), config.public_url.is_https()),
+        mailchimp,
+        cloud_elements,
+        console: Console::new(config.admin_password_hash.clone()),
+        rate_limit: RateLimit::new(config.rate_limit_per_minute, config.trusted_proxies.clone()),
+        assets: Assets::default(),
+        metrics,
+        clock,
+        entropy,
+        closing: CancellationToken::new(),
+        storage,
+        config,
+    })
+}
+
+/// Every middleware, outermost last: the edge sees what the others refuse.
+fn serve(listener: TcpListener, gangway: web::Data<Gangway>) -> io::Result<Server> {
+    let head_deadline = gangway.config.limits.head_deadline;
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(gangway.clone())
+            .app_data(web::FormConfig::default().limit(8 * 1024))
+            .configure(crate::web::routes)
+            .wrap(crate::web::session_middleware(&gangway.config))
+            .wrap(from_fn(crate::web::same_origin))
+            .wrap(from_fn(crate::web::edge))
+    });
+    let server = server
+        .client_request_timeout(head_deadline)
+        .shutdown_timeout(REQUEST_GRACE_SECONDS)
+        .backlog(4096)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+async fn tidy(gangway: web::Data<Gangway>) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        gangway.rate_limit.forget_idle();
+        gangway.metrics.tidy();
+    }
+}

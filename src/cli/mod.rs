@@ -1,0 +1,58 @@
+//! The command line: one file per command. Settings stay in the environment; a command's own flags are
+//! here.
+
+mod demo;
+mod keygen;
+mod serve;
+mod simulator;
+
+use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+/// Gangway: connects your customers' MailChimp accounts.
+#[derive(Parser)]
+#[command(name = "gangway", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the app with the settings of the environment.
+    Serve,
+    /// Run the app together with a simulated MailChimp and Cloud Elements; needs no settings.
+    Demo(demo::Arguments),
+    /// Run the simulated MailChimp and Cloud Elements alone.
+    Simulator(simulator::Arguments),
+    /// Print a fresh SECRET_KEY.
+    Keygen,
+}
+
+/// Parses the command line and runs the command.
+pub async fn run() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Serve => serve::run().await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Simulator(arguments) => simulator::run(arguments).await,
+        Command::Keygen => {
+            keygen::run();
+            Ok(())
+        }
+    }
+}
+
+/// Cancelled by Ctrl-C or SIGTERM.
+fn stop_signal() -> std::io::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let token = CancellationToken::new();
+    let (cancel, mut terminate) = (token.clone(), signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(token)
+}

@@ -1,0 +1,41 @@
+//! What can be made to go wrong. All off at the start; each stays on until it is switched off.
+
+use serde::{Deserialize, Serialize};
+
+/// The switches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// Mailchimp: approving denies all the same.
+    pub deny: bool,
+    /// Cloud Elements: `POST /instances` takes so many milliseconds longer, after acting.
+    pub slow_ms: u64,
+    /// Cloud Elements: makes the instance and answers 500.
+    pub fail_after_create: bool,
+    /// Cloud Elements: makes the instance and cuts the connection.
+    pub lose_reply: bool,
+    /// Cloud Elements: is not there at all; every call gets a gateway's 502 page.
+    pub gateway_down: bool,
+    /// Cloud Elements: sends every notification twice.
+    pub duplicate: bool,
+    /// Cloud Elements: holds every second notification back behind the next.
+    pub reorder: bool,
+    /// Cloud Elements: signs with another key.
+    pub bad_signature: bool,
+    /// Mailchimp: the token endpoint answers a CDN's 502 page.
+    pub token_html_502: bool,
+    /// Mailchimp: metadata without `login`, `role` and names.
+    pub minimal_metadata: bool,
+    /// Mailchimp: a bad token at metadata is a 401, not a 200 with an error.
+    pub strict_metadata: bool,
+    /// Mailchimp: every API call is a 429 without a body.
+    pub api_429: bool,
+    /// Mailchimp: webhook deliveries without signature, as old webhooks have it.
+    pub unsigned_webhooks: bool,
+    /// Mailchimp: webhook signatures ten minutes old.
+    pub stale_webhooks: bool,
+    /// Mailchimp: webhook deliveries that name another list.
+    pub wrong_list: bool,
+    /// Mailchimp: webhook deliveries of a type nobody knows.
+    pub unknown_type: bool,
+}

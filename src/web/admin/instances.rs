@@ -1,0 +1,188 @@
+//! Every instance in a list, and one with its timeline.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::elements::{Instance, InstanceState};
+use crate::storage;
+use crate::web::Gangway;
+use crate::web::failure::Failure;
+use crate::web::guards::SignedIn;
+use crate::web::view::{Frame, Moment, Page};
+
+const ROWS: u16 = 50;
+/// This part of the console.
+const HERE: &str = "instances";
+
+#[derive(Template)]
+#[template(path = "admin/instances.html")]
+struct InstancesPage {
+    frame: Frame,
+    here: &'static str,
+    rows: Vec<InstanceRow>,
+    next: Option<String>,
+    filters: Vec<StateBadge>,
+    filter: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "admin/instance.html")]
+struct AdminInstancePage {
+    frame: Frame,
+    here: &'static str,
+    name: String,
+    state: StateBadge,
+    problem: Option<String>,
+    facts: Vec<Fact>,
+    timeline: Vec<Step>,
+}
+
+/// A state, in a word and a tone; never by colour alone.
+struct StateBadge {
+    word: &'static str,
+    tone: &'static str,
+}
+
+struct InstanceRow {
+    link: String,
+    name: String,
+    state: StateBadge,
+    created: Moment,
+    first_event: Option<Moment>,
+    last_event: Option<Moment>,
+}
+
+struct Fact {
+    label: &'static str,
+    value: String,
+    moment: Option<Moment>,
+    code: bool,
+}
+
+struct Step {
+    at: Moment,
+    kind: String,
+    summary: String,
+    reference: String,
+}
+
+/// The states an instance can be in, each with its tone.
+const STATES: &[(&str, &str)] = &[
+    ("needs_attention", "bad"),
+    ("failed", "bad"),
+    ("unknown", "busy"),
+    ("provisioning", "busy"),
+    ("connected", "good"),
+    ("paused", "quiet"),
+    ("disconnecting", "quiet"),
+    ("disconnected", "quiet"),
+];
+
+impl StateBadge {
+    fn of(state: &InstanceState) -> Self {
+        let known = STATES.iter().find(|(word, _)| *word == state.as_str());
+        known.map_or(Self { word: state.as_str(), tone: "quiet" }, |&(word, tone)| Self { word, tone })
+    }
+}
+
+/// `?state=` and `?after=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    #[serde(default)]
+    state: String,
+    after: Option<Uuid>,
+}
+
+/// `GET /admin/instances`
+pub async fn instances(
+    _: SignedIn,
+    filter: web::Query<Filter>,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let state = match STATES.iter().find(|(word, _)| *word == filter.state) {
+        Some((word, _)) => Some(*word),
+        None if filter.state.is_empty() => None,
+        None => return Err(Failure::BadRequest("no such state".to_owned())),
+    };
+    let storage::Page { items, next } = app.storage.instances(state, filter.after, ROWS).await?;
+    let next = next.map(|after| match state {
+        Some(state) => format!("/admin/instances?state={state}&after={after}"),
+        None => format!("/admin/instances?after={after}"),
+    });
+    InstancesPage {
+        frame: app.frame(),
+        here: HERE,
+        rows: items.iter().map(InstanceRow::from).collect(),
+        next,
+        filters: STATES.iter().map(|&(word, tone)| StateBadge { word, tone }).collect(),
+        filter: state,
+    }
+    .show()
+}
+
+impl From<&Instance> for InstanceRow {
+    fn from(instance: &Instance) -> Self {
+        Self {
+            link: format!("/admin/instances/{}", instance.id),
+            name: instance.name.clone(),
+            state: StateBadge::of(&instance.state),
+            created: instance.created_at.into(),
+            first_event: instance.first_event_at.map(Moment::from),
+            last_event: instance.last_event_at.map(Moment::from),
+        }
+    }
+}
+
+/// `GET /admin/instances/{id}`
+pub async fn instance(_: SignedIn, id: web::Path<String>, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
+    let instance = app.storage.instance(id).await?.ok_or(Failure::NotFound)?;
+    let timeline = app.storage.timeline(id).await?;
+    let problem = instance.state.problem().map(|problem| {
+        let detail = problem.detail.as_deref().map(|detail| format!(" It said: {detail}"));
+        format!("{}{}", problem.kind.for_operator(), detail.unwrap_or_default())
+    });
+    AdminInstancePage {
+        frame: app.frame(),
+        here: HERE,
+        name: instance.name.clone(),
+        state: StateBadge::of(&instance.state),
+        problem,
+        facts: facts(&instance),
+        timeline: timeline.into_iter().map(Step::from).collect(),
+    }
+    .show()
+}
+
+impl From<storage::Step> for Step {
+    fn from(step: storage::Step) -> Self {
+        let storage::Step { at, kind, summary, reference, .. } = step;
+        Self { at: at.into(), kind, summary, reference: reference.to_string() }
+    }
+}
+
+fn facts(instance: &Instance) -> Vec<Fact> {
+    let text = |label, value: String, code| Fact { label, value, moment: None, code };
+    let moment = |label, at: Option<OffsetDateTime>| Fact {
+        label,
+        value: "not yet".to_owned(),
+        moment: at.map(Moment::from),
+        code: false,
+    };
+    let upstream = instance.state.connection();
+    vec![
+        text("Gangway id", instance.id.to_string(), true),
+        text("Element", instance.element.clone(), true),
+        text("Element instance", upstream.map_or("none".into(), |found| found.element_instance_id.to_string()), true),
+        text("Reference", instance.reference.to_string(), true),
+        text("Events", upstream.map_or("none", |found| if found.events_enabled { "on" } else { "off" }).into(), false),
+        moment("Created", Some(instance.created_at)),
+        moment("Connected", upstream.map(|found| found.connected_at)),
+        moment("First event", instance.first_event_at),
+        moment("Last event", instance.last_event_at),
+    ]
+}

@@ -1,0 +1,20 @@
+//! The operator's console: who may come in, and what stands there.
+
+mod instances;
+mod sign_in;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+
+use super::guards::SignedIn;
+pub use instances::{instance, instances};
+pub use sign_in::{Console, first_sign_in, first_sign_in_form, sign_in, sign_in_form, sign_out};
+
+/// `GET /admin`
+pub async fn home(_: SignedIn) -> HttpResponse {
+    see_other("/admin/instances")
+}
+
+fn see_other(target: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
+}

@@ -1,0 +1,88 @@
+//! `POST /events/{id}`: one event notification from Cloud Elements. Cheapest check first; nothing of the
+//! body is believed before its signature, and 200 is said only once it is on disk.
+
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt;
+use uuid::Uuid;
+
+use super::Gangway;
+use super::failure::Failure;
+use crate::elements::Signature;
+use crate::reference::Reference;
+use crate::storage::Arrival;
+
+const SIGNATURE: &str = "elements-webhook-signature";
+
+/// Receives one notification.
+pub async fn receive(
+    request: HttpRequest,
+    id: web::Path<String>,
+    body: web::Payload,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let received = take(&request, &id, body, reference, &app).await;
+    let result = match &received {
+        Ok(Arrival::Stored) => "stored",
+        Ok(Arrival::Duplicate) => "duplicate",
+        Err(Failure::NotFound) => "unknown_instance",
+        Err(Failure::Gone) => "disconnected",
+        Err(Failure::MalformedSignature(_)) => "malformed_signature",
+        Err(Failure::SignatureMismatch(_)) => "bad_signature",
+        Err(Failure::TooLarge) => "too_large",
+        Err(Failure::TooSlow) => "too_slow",
+        Err(_) => "failed",
+    };
+    metrics::counter!("gangway_notifications_total", "result" => result).increment(1);
+    received.map(|_| HttpResponse::Ok().content_type("application/json").body("{}"))
+}
+
+async fn take(
+    request: &HttpRequest,
+    id: &str,
+    body: web::Payload,
+    reference: Reference,
+    app: &Gangway,
+) -> Result<Arrival, Failure> {
+    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
+    let recipient = app.inbox.recipient(id).await?;
+    let header = request.headers().get(SIGNATURE).map(HeaderValue::as_bytes);
+    let signature = Signature::parse(header)?;
+    let limits = app.config.limits;
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limits.notification_bytes as u64) {
+        return Err(Failure::TooLarge);
+    }
+    let body = tokio::time::timeout(limits.notification_deadline, read(body, limits.notification_bytes))
+        .await
+        .map_err(|_| Failure::TooSlow)??;
+    let notification = recipient.verify(&signature, body)?;
+    Ok(app.inbox.accept(notification, kept(request.headers()), reference).await?)
+}
+
+/// The body as it comes, up to `limit` bytes.
+async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Failure::BadRequest(error.to_string()))?;
+        if body.len() + chunk.len() > limit {
+            return Err(Failure::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The headers worth keeping, as JSON pairs: what the sender said of itself and of the body. Not those of
+/// the proxies in between, and no credentials.
+fn kept(headers: &HeaderMap) -> String {
+    let ours = |name: &str| name.starts_with("elements-") || matches!(name, "content-type" | "user-agent" | "date");
+    let pairs: Vec<(&str, String)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .filter(|(name, _)| ours(name))
+        .map(|(name, value)| (name, String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    serde_json::to_string(&pairs).unwrap_or_default()
+}

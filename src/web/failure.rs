@@ -1,0 +1,276 @@
+//! What a person reads when something did not work. One enum for the whole edge: it picks the status, the
+//! words and the next step, and is logged once, with the reference number that stands on the page.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use serde_json::json;
+
+use super::Gangway;
+use super::pages::{Action, ProblemPage};
+use crate::elements::{CallError, MalformedSignature, SignatureMismatch};
+use crate::events::UnknownRecipient;
+use crate::mailchimp::PROVIDER;
+use crate::oauth::{InvalidAuthorizationResponse, NotPending};
+use crate::reference::Reference;
+use crate::storage::StorageError;
+
+/// A request that ends without what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The callback's query is no answer of an authorization server.
+    #[error("callback refused: {0}")]
+    InvalidResponse(#[from] InvalidAuthorizationResponse),
+    /// The callback's state is not good for a claim in this browser.
+    #[error("callback refused: {0}")]
+    NotPending(#[from] NotPending),
+    /// The callback came without our cookie.
+    #[error("callback refused: no cookie of ours came with it")]
+    NoCookie,
+    /// Cloud Elements did not give an authorize URL.
+    #[error("no authorize URL: {0}")]
+    AuthorizeUrl(CallError),
+    /// A form that did not come from our own pages.
+    #[error("refused: not from the same origin")]
+    CrossOrigin,
+    /// Too many starts or sign-ins; come back after so many seconds.
+    #[error("refused: too many requests")]
+    TooMany(u64),
+    /// Only the operator may see this; `Some` is where to come back to.
+    #[error("not signed in")]
+    SignInFirst(Option<String>),
+    /// Nothing here, or nothing for this browser.
+    #[error("not found")]
+    NotFound,
+    /// A form that cannot be read.
+    #[error("bad request: {0}")]
+    BadRequest(String),
+    /// A notification's signature header is no signature.
+    #[error("notification refused: {0}")]
+    MalformedSignature(#[from] MalformedSignature),
+    /// A notification's signature is not ours.
+    #[error("notification refused: {0}")]
+    SignatureMismatch(#[from] SignatureMismatch),
+    /// A notification for an instance that was disconnected.
+    #[error("notification refused: the instance is disconnected")]
+    Gone,
+    /// A body over its limit.
+    #[error("refused: the body is too large")]
+    TooLarge,
+    /// A body that did not arrive in time.
+    #[error("refused: the body is too slow")]
+    TooSlow,
+    /// The database does not answer.
+    #[error("storage: {0}: {detail}", detail = innermost(.0))]
+    Storage(#[from] StorageError),
+    /// Refused by the server itself.
+    #[error("refused with {0}")]
+    Other(StatusCode),
+    /// A fault of ours.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+fn innermost(error: &StorageError) -> String {
+    match error {
+        StorageError::Database(cause) => cause.to_string(),
+        other => other.to_string(),
+    }
+}
+
+impl From<UnknownRecipient> for Failure {
+    fn from(error: UnknownRecipient) -> Self {
+        match error {
+            UnknownRecipient::Unknown => Self::NotFound,
+            UnknownRecipient::Disconnected => Self::Gone,
+            UnknownRecipient::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+/// What a failure says: the stable code, the headline, at most three sentences, and the way forward.
+struct Words {
+    code: &'static str,
+    headline: &'static str,
+    sentences: &'static [&'static str],
+    next: Next,
+}
+
+#[derive(Clone, Copy)]
+enum Next {
+    StartAgain,
+    Home,
+    Nothing,
+}
+
+impl Failure {
+    /// The app was put together without its state: a bug that every test would show.
+    pub fn misassembled() -> Self {
+        Self::Internal("a middleware is missing".to_owned())
+    }
+
+    /// For what the server refused before any handler saw it.
+    pub fn from_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            StatusCode::REQUEST_TIMEOUT => Self::TooSlow,
+            status if status.is_server_error() => Self::Internal("an error of the server".to_owned()),
+            status => Self::Other(status),
+        }
+    }
+
+    fn words(&self) -> Words {
+        let words = |code, headline, sentences, next| Words { code, headline, sentences, next };
+        match self {
+            Self::NotPending(NotPending::Expired) => words(
+                "request_expired",
+                "That took a little too long",
+                &["For your safety an approval must come back within an hour.", "Nothing was shared. Start again; it takes a few seconds."],
+                Next::StartAgain,
+            ),
+            Self::InvalidResponse(_) | Self::NotPending(NotPending::Unknown) | Self::NoCookie => words(
+                "start_again_here",
+                "Please start in this browser",
+                &[
+                    "We could not match this approval with a start in this browser.",
+                    "It happens when the link was opened in another browser or app, or when a private window was closed. Nothing was shared.",
+                    "Start again here and stay in this browser until you are back.",
+                ],
+                Next::StartAgain,
+            ),
+            Self::AuthorizeUrl(_) => words(
+                "provider_trouble",
+                "MailChimp cannot be reached right now",
+                &["We could not get the address to send you to.", "Nothing was shared. Please try again in a minute."],
+                Next::StartAgain,
+            ),
+            Self::CrossOrigin => words(
+                "cross_origin",
+                "This did not come from our page",
+                &["The request came from another website, so we did not act on it.", "If it was you, open our page and try again there."],
+                Next::Home,
+            ),
+            Self::TooMany(_) => words(
+                "too_many_requests",
+                "One moment, please",
+                &["There were many tries from your network in a short time.", "Nothing was shared. Wait a minute and try again."],
+                Next::Home,
+            ),
+            Self::SignInFirst(_) => words("sign_in_first", "Please sign in", &["This page is for the operator."], Next::Nothing),
+            Self::NotFound => words(
+                "not_found",
+                "There is nothing here",
+                &["This page does not exist, or it belongs to another browser.", "A connection's page opens only in the browser that made it."],
+                Next::Home,
+            ),
+            Self::BadRequest(_) => words("bad_request", "That could not be read", &["The form did not arrive whole.", "Go back and send it again."], Next::Home),
+            Self::MalformedSignature(_) | Self::SignatureMismatch(_) => words("bad_signature", "The signature does not fit", &["The notification was not stored."], Next::Nothing),
+            Self::Gone => words("disconnected", "This instance is disconnected", &["It takes no more notifications."], Next::Nothing),
+            Self::TooLarge => words("too_large", "That is too large", &["The request was larger than we take."], Next::Home),
+            Self::TooSlow => words("too_slow", "That took too long", &["The request did not arrive in time."], Next::Home),
+            Self::Storage(_) => words(
+                "storage_trouble",
+                "We need a moment",
+                &["We could not save or read what is needed.", "Please try again in a minute; the reference below tells us what happened."],
+                Next::Home,
+            ),
+            Self::Other(StatusCode::METHOD_NOT_ALLOWED) => words("method_not_allowed", "That does not work here", &["This address takes another kind of request."], Next::Home),
+            Self::Other(_) => words("refused", "That could not be done", &["The request is not one we take."], Next::Home),
+            Self::Internal(_) => words(
+                "internal",
+                "We need to fix something on our side",
+                &["This is our fault, not yours.", "Please try again later; the reference below tells us what happened."],
+                Next::Home,
+            ),
+        }
+    }
+
+    /// One line, at the level it deserves.
+    pub(super) fn log(&self) {
+        let code = self.words().code;
+        match self {
+            Self::Storage(_) | Self::Internal(_) => tracing::error!(code, error = %self, "failed"),
+            Self::AuthorizeUrl(error) => tracing::error!(code, %error, "failed"),
+            Self::NotFound | Self::SignInFirst(_) | Self::Other(_) => tracing::debug!(code, error = %self, "refused"),
+            _ => tracing::warn!(code, error = %self, "refused"),
+        }
+    }
+
+    /// The page, or a problem document (RFC 9457) where a program asked.
+    pub(super) fn respond(&self, request: &HttpRequest, app: &Gangway, reference: Reference) -> HttpResponse {
+        let Words { code, headline, sentences, next } = self.words();
+        let mut builder = HttpResponse::build(self.status_code());
+        match self {
+            Self::TooMany(seconds) => {
+                builder.insert_header((header::RETRY_AFTER, seconds.to_string()));
+            }
+            Self::Storage(_) => {
+                builder.insert_header((header::RETRY_AFTER, "5"));
+            }
+            // The rest of the body is not read; the connection cannot go on.
+            Self::TooLarge | Self::TooSlow => {
+                builder.force_close();
+            }
+            _ => {}
+        }
+        if ["/events/", "/api/"].iter().any(|programs| request.path().starts_with(programs)) {
+            let body = json!({
+                "type": "about:blank", "title": headline, "status": self.status_code().as_u16(),
+                "code": code, "reference": reference,
+            });
+            return builder.content_type("application/problem+json").body(body.to_string());
+        }
+        let page = ProblemPage {
+            frame: app.frame(),
+            calm: false,
+            headline,
+            sentences: sentences.iter().map(|&sentence| sentence.to_owned()).collect(),
+            action: next.action(),
+            code,
+            reference: reference.to_string(),
+            at: app.clock.now().into(),
+            details: None,
+        };
+        page.respond(&mut builder)
+    }
+}
+
+impl Next {
+    fn action(self) -> Option<Action> {
+        match self {
+            Self::StartAgain => Some(Action::start_again()),
+            Self::Home => Some(Action { label: format!("Go to Connect {PROVIDER}"), target: "/".into(), post: false }),
+            Self::Nothing => None,
+        }
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::InvalidResponse(_) | Self::NotPending(_) | Self::NoCookie | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::AuthorizeUrl(_) => StatusCode::BAD_GATEWAY,
+            Self::CrossOrigin => StatusCode::FORBIDDEN,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::SignInFirst(Some(_)) => StatusCode::SEE_OTHER,
+            Self::SignInFirst(None) | Self::MalformedSignature(_) | Self::SignatureMismatch(_) => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Gone => StatusCode::GONE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Other(status) => *status,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Bare: the edge puts the page in, because only it knows the reference number.
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        if let Self::SignInFirst(Some(next)) = self {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+            response.insert_header((header::LOCATION, format!("/admin/sign-in?{query}")));
+        }
+        response.finish()
+    }
+}

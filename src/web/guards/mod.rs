@@ -1,0 +1,12 @@
+//! What a request must pass before a handler acts: extractors that cannot be built unverified, and one
+//! middleware. Each refuses with a response.
+
+mod operator;
+mod rate_limit;
+mod same_origin;
+mod session;
+
+pub use operator::SignedIn;
+pub use rate_limit::{Admitted, RateLimit};
+pub use same_origin::same_origin;
+pub use session::{BrowserSession, session_middleware};

@@ -1,0 +1,105 @@
+//! Everything HTTP: every route on one screen. Handlers take proof, ask one subject to act, and answer;
+//! what the subjects are is not known here beyond their names.
+
+mod admin;
+mod assets;
+mod edge;
+mod events;
+mod failure;
+mod guards;
+mod headers;
+mod operations;
+mod pages;
+mod view;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{Resource, Route, guard};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::elements::CloudElements;
+use crate::entropy::SharedEntropy;
+use crate::events::{Feed, Inbox};
+use crate::mailchimp::Mailchimp;
+use crate::onboarding::Onboarding;
+use crate::storage::Storage;
+pub use admin::Console;
+pub use assets::Assets;
+pub use edge::edge;
+pub use guards::{RateLimit, same_origin, session_middleware};
+pub use headers::SecurityHeaders;
+pub use operations::Metrics;
+
+/// What the handlers work with: one for the whole process.
+pub struct Gangway {
+    /// The settings.
+    pub config: Config,
+    /// The rows.
+    pub storage: Storage,
+    /// Grants to instances.
+    pub onboarding: Arc<Onboarding>,
+    /// Event notifications.
+    pub inbox: Inbox,
+    /// Who watches.
+    pub feed: Feed,
+    /// Authorize URLs.
+    pub mailchimp: Mailchimp,
+    /// Cloud Elements, for `AUTHORIZE_URL_FROM=cloud-elements`.
+    pub cloud_elements: Arc<CloudElements>,
+    /// Who may see the console.
+    pub console: Console,
+    /// Starts and sign-ins per client address.
+    pub rate_limit: RateLimit,
+    /// The files of `static/`.
+    pub assets: Assets,
+    /// What every response carries.
+    pub headers: SecurityHeaders,
+    /// `/metrics`.
+    pub metrics: Metrics,
+    /// The time.
+    pub clock: SharedClock,
+    /// States, ids, tokens.
+    pub entropy: SharedEntropy,
+    /// Cancelled when Gangway stops, so that live pages end.
+    pub closing: CancellationToken,
+}
+
+/// The routes.
+pub fn routes(services: &mut ServiceConfig) {
+    services
+        // Cloud Elements and operations: no cookies.
+        .service(on("/events/{id}", web::post().to(events::receive)))
+        .service(on("/healthz", get().to(operations::healthz)))
+        .service(on("/readyz", get().to(operations::readyz)))
+        .service(on("/metrics", get().to(operations::metrics)))
+        .service(on("/assets/{name}", get().to(assets::serve)))
+        // The customer.
+        .service(on("/", get().to(pages::landing)))
+        .service(on("/connect", web::post().to(pages::connect)))
+        .service(on("/oauth/callback", web::get().to(pages::callback)))
+        .service(on("/authorization-requests/{id}", get().to(pages::authorization_request)))
+        .service(on("/instances/{id}", get().to(pages::instance)))
+        .service(on("/instances/{id}/feed", web::get().to(pages::feed)))
+        // The operator.
+        .service(on("/admin", get().to(admin::home)))
+        .service(
+            on("/admin/first-sign-in/{token}", get().to(admin::first_sign_in_form))
+                .route(web::post().to(admin::first_sign_in)),
+        )
+        .service(on("/admin/sign-in", get().to(admin::sign_in_form)).route(web::post().to(admin::sign_in)))
+        .service(on("/admin/sign-out", web::post().to(admin::sign_out)))
+        .service(on("/admin/instances", get().to(admin::instances)))
+        .service(on("/admin/instances/{id}", get().to(admin::instance)));
+}
+
+fn on(path: &'static str, route: Route) -> Resource {
+    web::resource(path).route(route)
+}
+
+/// GET, and HEAD with it (RFC 9110 section 9.3.2).
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}

@@ -1,0 +1,103 @@
+//! `GET /oauth/callback`: the way back from Mailchimp. The state must be pending in this browser; then one
+//! claim, for ever. Whatever the outcome, the browser leaves this address at once: it holds code and state.
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpRequest, HttpResponse, web};
+use uuid::Uuid;
+
+use super::{Action, ProblemPage};
+use crate::elements::BrowserHash;
+use crate::oauth::{AuthorizationResponse, ErrorCode};
+use crate::onboarding::{Arrived, Denial, Grant};
+use crate::reference::Reference;
+use crate::storage::{ClaimedRequest, Trip};
+use crate::web::Gangway;
+use crate::web::failure::Failure;
+use crate::web::guards::BrowserSession;
+use crate::web::view::Page;
+
+/// Claims what came back and leads to what became of it.
+pub async fn callback(
+    request: HttpRequest,
+    session: BrowserSession,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let response = AuthorizationResponse::parse(request.query_string())?;
+    let browser = session.browser().ok_or(Failure::NoCookie)?;
+    let state = response.state().hash();
+    if let Err(refusal) = session.pending().find(state, app.clock.now()) {
+        // A reload after the pending entry has gone leads the same browser to the same result.
+        let earlier = app.storage.claimed_request(state).await?;
+        let earlier = earlier.filter(|earlier| earlier.browser == browser).ok_or(refusal)?;
+        return Ok(see(earlier.destination()));
+    }
+    let arrived = match response {
+        AuthorizationResponse::Granted { code, .. } => {
+            let grant = Grant { state, code, browser, reference };
+            app.onboarding.accept(grant, app.config.limits.callback_patience).await?
+        }
+        AuthorizationResponse::Denied { error, .. } => {
+            app.onboarding.decline(Denial { state, error, browser, reference }).await?
+        }
+    };
+    Ok(see(arrived))
+}
+
+fn see(arrived: Arrived) -> HttpResponse {
+    let page = match arrived {
+        Arrived::Instance(id) => format!("/instances/{id}"),
+        Arrived::Request(id) => format!("/authorization-requests/{id}"),
+    };
+    HttpResponse::SeeOther().insert_header((LOCATION, page)).finish()
+}
+
+/// `GET /authorization-requests/{id}`: what became of a trip that brought no grant. For its browser alone.
+pub async fn authorization_request(
+    id: web::Path<String>,
+    session: BrowserSession,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
+    let claimed = app.storage.claimed_request_by_id(id).await?.ok_or(Failure::NotFound)?;
+    owned(&claimed, session.browser().as_ref())?;
+    match claimed.trip {
+        Trip::Granted(_) => Ok(see(claimed.destination())),
+        Trip::Denied(error) => not_granted(error, &claimed, &app).show(),
+    }
+}
+
+fn owned(claimed: &ClaimedRequest, browser: Option<&BrowserHash>) -> Result<(), Failure> {
+    if browser == Some(&claimed.browser) { Ok(()) } else { Err(Failure::NotFound) }
+}
+
+fn not_granted(error: ErrorCode, claimed: &ClaimedRequest, app: &Gangway) -> ProblemPage {
+    let (headline, sentences): (_, &[&str]) = match error {
+        ErrorCode::AccessDenied => (
+            "You chose not to connect",
+            &["Nothing was shared and nothing was changed.", "If that was not what you meant, you can try again at any time."],
+        ),
+        ErrorCode::ServerTrouble => (
+            "MailChimp could not finish",
+            &["MailChimp reported trouble on its side.", "Nothing was shared. Please approve again in a minute."],
+        ),
+        ErrorCode::Misconfigured => (
+            "We need to fix something on our side",
+            &[
+                "MailChimp did not accept the way we asked. This is our fault, not yours.",
+                "Nothing was shared. Please tell us the reference below; you can try again once it is fixed.",
+            ],
+        ),
+    };
+    ProblemPage {
+        frame: app.frame(),
+        calm: error == ErrorCode::AccessDenied,
+        headline,
+        sentences: sentences.iter().map(|&sentence| sentence.to_owned()).collect(),
+        action: Some(Action::start_again()),
+        code: error.as_str(),
+        reference: claimed.reference.to_string(),
+        at: claimed.claimed_at.into(),
+        details: None,
+    }
+}

@@ -1,0 +1,205 @@
+//! `GET /instances/{id}`: progress, then the result, then the first event. For the browser that made it,
+//! and for the operator; to all others there is nothing here.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use uuid::Uuid;
+
+use super::{Action, ProblemPage};
+use crate::elements::{Connection, Instance, InstanceState, Problem, ProblemKind};
+use crate::storage::StorageError;
+use crate::web::Gangway;
+use crate::web::failure::Failure;
+use crate::web::guards::{BrowserSession, SignedIn};
+use crate::web::view::{Frame, Moment, Page};
+
+/// Elapsed time is shown from here on: before, it would only worry.
+const SHOW_ELAPSED_AFTER: time::Duration = time::Duration::seconds(5);
+
+#[derive(Template)]
+#[template(path = "finishing.html")]
+struct FinishingPage {
+    frame: Frame,
+    feed: String,
+    looking: bool,
+    elapsed: Option<String>,
+    reference: String,
+}
+
+#[derive(Template)]
+#[template(path = "connected.html")]
+struct ConnectedPage {
+    frame: Frame,
+    feed: String,
+    name: String,
+    element: String,
+    element_instance_id: String,
+    connected_at: Moment,
+    events_enabled: bool,
+    first_event: Option<FirstEvent>,
+    webhook_url: String,
+    simulator_control: Option<String>,
+    reference: String,
+}
+
+/// The proof that events flow: kind and time, nothing of anybody's.
+struct FirstEvent {
+    at: Moment,
+    kind: String,
+}
+
+#[derive(Template)]
+#[template(path = "stopped.html")]
+struct StoppedPage {
+    frame: Frame,
+    headline: &'static str,
+    sentences: Vec<String>,
+    name: String,
+    state: &'static str,
+    since: Option<Moment>,
+    reference: String,
+}
+
+/// The instance that `id` names, if this browser may see it.
+pub(super) async fn visible(app: &Gangway, session: &BrowserSession, id: &str) -> Result<Instance, Failure> {
+    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
+    let instance = app.storage.instance(id).await?.ok_or(Failure::NotFound)?;
+    if session.browser().as_ref() == Some(&instance.browser) || SignedIn::check(app, session).await?.is_some() {
+        Ok(instance)
+    } else {
+        Err(Failure::NotFound)
+    }
+}
+
+/// Shows it as it stands.
+pub async fn instance(
+    id: web::Path<String>,
+    session: BrowserSession,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = visible(&app, &session, &id).await?;
+    match &instance.state {
+        InstanceState::Provisioning => finishing(&app, &instance, false).show(),
+        InstanceState::Unknown(_) => finishing(&app, &instance, true).show(),
+        InstanceState::Failed(problem) => failed(&app, &instance, problem).show(),
+        InstanceState::Connected(connection) => connected(&app, &instance, connection).await?.show(),
+        InstanceState::NeedsAttention(connection, _) => stopped(
+            &app,
+            &instance,
+            connection,
+            ("MailChimp needs your approval again", "Events have stopped. What was received is kept; approve again and they go on."),
+        )
+        .show(),
+        InstanceState::Paused(connection) => {
+            stopped(&app, &instance, connection, ("Events are off", "The connection is kept; no events are received until it is resumed.")).show()
+        }
+        InstanceState::Disconnecting(connection) | InstanceState::Disconnected(connection) => stopped(
+            &app,
+            &instance,
+            connection,
+            (
+                "Disconnected",
+                "No more events are received. To remove the permission itself, open MailChimp: Account, Integrations, and remove the app there.",
+            ),
+        )
+        .show(),
+    }
+}
+
+/// What a watcher has seen; the feed speaks up as soon as something else is true.
+pub(super) fn seen(instance: &Instance) -> String {
+    let first_event = if instance.first_event_at.is_some() { "-proven" } else { "" };
+    format!("{}{first_event}", instance.state.as_str())
+}
+
+fn feed_url(instance: &Instance) -> String {
+    format!("/instances/{}/feed?seen={}", instance.id, seen(instance))
+}
+
+fn finishing(app: &Gangway, instance: &Instance, looking: bool) -> FinishingPage {
+    let elapsed = app.clock.now() - instance.created_at;
+    FinishingPage {
+        frame: app.frame(),
+        feed: feed_url(instance),
+        looking,
+        elapsed: (elapsed >= SHOW_ELAPSED_AFTER).then(|| in_words(elapsed)),
+        reference: instance.reference.to_string(),
+    }
+}
+
+fn in_words(elapsed: time::Duration) -> String {
+    match elapsed.whole_seconds() {
+        seconds if seconds < 120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds / 60),
+    }
+}
+
+async fn connected(app: &Gangway, instance: &Instance, connection: &Connection) -> Result<ConnectedPage, StorageError> {
+    let first_event = match instance.first_event_at {
+        None => None,
+        Some(at) => {
+            let kind = app.storage.first_event_kind(instance.id).await?;
+            Some(FirstEvent { at: at.into(), kind: kind.unwrap_or_else(|| "UNKNOWN".to_owned()) })
+        }
+    };
+    Ok(ConnectedPage {
+        frame: app.frame(),
+        feed: feed_url(instance),
+        name: instance.name.clone(),
+        element: instance.element.clone(),
+        element_instance_id: connection.element_instance_id.to_string(),
+        connected_at: connection.connected_at.into(),
+        events_enabled: connection.events_enabled,
+        first_event,
+        // Where Mailchimp's audience webhook must point (reference section 6.2).
+        webhook_url: format!("{}/events/{}", app.config.cloud_elements.url, instance.element),
+        simulator_control: app.config.demo.as_ref().map(|demo| demo.control_url.clone()),
+        reference: instance.reference.to_string(),
+    })
+}
+
+fn failed(app: &Gangway, instance: &Instance, problem: &Problem) -> ProblemPage {
+    let (headline, sentences): (_, &[&str]) = match problem.kind {
+        ProblemKind::GrantRefused => (
+            "MailChimp did not accept the approval",
+            &["An approval is good for half a minute and for one use; this one came too late or twice.", "Nothing was connected. Please approve again."],
+        ),
+        ProblemKind::SetupRefused => (
+            "We need to fix something on our side",
+            &["Our access was not accepted. This is our fault, not yours.", "Nothing was connected. Please tell us the reference below; you can approve again once it is fixed."],
+        ),
+        _ => (
+            "MailChimp did not answer",
+            &["We looked for the connection and it was not made.", "Nothing was connected. Please approve again; it takes a few seconds."],
+        ),
+    };
+    ProblemPage {
+        frame: app.frame(),
+        calm: false,
+        headline,
+        sentences: sentences.iter().map(|&sentence| sentence.to_owned()).collect(),
+        action: Some(Action::start_again()),
+        code: problem.kind.as_str(),
+        reference: instance.reference.to_string(),
+        at: instance.created_at.into(),
+        // Upstream's words are for the operator: they stand on the instance's page in the console.
+        details: None,
+    }
+}
+
+fn stopped(
+    app: &Gangway,
+    instance: &Instance,
+    connection: &Connection,
+    (headline, sentence): (&'static str, &str),
+) -> StoppedPage {
+    StoppedPage {
+        frame: app.frame(),
+        headline,
+        sentences: vec![sentence.to_owned()],
+        name: instance.name.clone(),
+        state: instance.state.as_str(),
+        since: Some(connection.connected_at.into()),
+        reference: instance.reference.to_string(),
+    }
+}

@@ -1,0 +1,57 @@
+//! The page of everything that is not the happy path: what happened, what it means, what to do now.
+
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use askama::Template;
+
+use crate::mailchimp::PROVIDER;
+use crate::web::view::{Frame, Moment, Page};
+
+/// One problem, in a person's words.
+#[derive(Template)]
+#[template(path = "problem.html")]
+pub struct ProblemPage {
+    /// The frame.
+    pub frame: Frame,
+    /// A choice of the customer's, not an error.
+    pub calm: bool,
+    /// The heading and title.
+    pub headline: &'static str,
+    /// Three short ones at most.
+    pub sentences: Vec<String>,
+    /// The way forward.
+    pub action: Option<Action>,
+    /// Stable.
+    pub code: &'static str,
+    /// The log's.
+    pub reference: String,
+    /// When.
+    pub at: Moment,
+    /// What somebody else said, as it was said.
+    pub details: Option<String>,
+}
+
+/// A button or link.
+pub struct Action {
+    /// Its words.
+    pub label: String,
+    /// Where it leads.
+    pub target: String,
+    /// A form, not a link.
+    pub post: bool,
+}
+
+impl Action {
+    /// One click to approve again.
+    pub fn start_again() -> Self {
+        Self { label: format!("Connect {PROVIDER}"), target: "/connect".into(), post: true }
+    }
+}
+
+impl ProblemPage {
+    /// The page on `builder`; its bare words, should the template fail.
+    pub fn respond(self, builder: &mut HttpResponseBuilder) -> HttpResponse {
+        let bare = format!("{}\nReference: {}\n", self.headline, self.reference);
+        self.show_with(builder)
+            .unwrap_or_else(|_| builder.content_type("text/plain; charset=utf-8").body(bare))
+    }
+}

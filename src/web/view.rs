@@ -1,0 +1,80 @@
+//! What every page shows, and how a page becomes a response.
+
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use askama::Template;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+use super::Gangway;
+use super::failure::Failure;
+use crate::mailchimp::PROVIDER;
+
+/// The frame around a page.
+pub struct Frame {
+    /// Who hosts.
+    pub host: String,
+    /// The provider, as people know it.
+    pub provider: &'static str,
+    /// Address of the stylesheet.
+    pub stylesheet: String,
+    /// Address of the script.
+    pub script: String,
+    /// Address of the icon.
+    pub icon: String,
+    /// Whether MailChimp is a simulation here.
+    pub simulated: bool,
+}
+
+impl Gangway {
+    /// The frame of this process's pages.
+    pub(super) fn frame(&self) -> Frame {
+        Frame {
+            host: if self.config.demo.is_some() { "Gangway demo".into() } else { self.config.public_url.host().into() },
+            provider: PROVIDER,
+            stylesheet: self.assets.stylesheet().to_owned(),
+            script: self.assets.script().to_owned(),
+            icon: self.assets.icon().to_owned(),
+            simulated: self.config.demo.is_some(),
+        }
+    }
+}
+
+/// A moment, for a `time` element. The script turns it into the reader's own zone.
+pub struct Moment {
+    /// RFC 3339.
+    pub machine: String,
+    /// `23 November 2026, 14:02 UTC`
+    pub human: String,
+    /// `14:02 UTC`
+    pub short: String,
+}
+
+impl From<OffsetDateTime> for Moment {
+    fn from(at: OffsetDateTime) -> Self {
+        let human = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+        let short = format_description!("[hour]:[minute] UTC");
+        let at = at.to_offset(time::UtcOffset::UTC);
+        Self {
+            machine: at.format(&Rfc3339).unwrap_or_default(),
+            human: at.format(human).unwrap_or_default(),
+            short: at.format(short).unwrap_or_default(),
+        }
+    }
+}
+
+/// A template that is a page.
+pub trait Page: Template + Sized {
+    /// The page with status 200.
+    fn show(self) -> Result<HttpResponse, Failure> {
+        self.show_with(&mut HttpResponse::Ok())
+    }
+
+    /// The page with the status and headers of `response`.
+    fn show_with(self, response: &mut HttpResponseBuilder) -> Result<HttpResponse, Failure> {
+        let body = self.render().map_err(|error| Failure::Internal(format!("template: {error}")))?;
+        Ok(response.content_type("text/html; charset=utf-8").body(body))
+    }
+}
+
+impl<T: Template> Page for T {}
