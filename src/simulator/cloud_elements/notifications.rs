@@ -2,10 +2,9 @@
 //! with growing gaps; after the last try the subscription is deactivated and what follows is queued
 //! (section 6). The gaps are seconds where Cloud Elements' grow to hours.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -33,13 +32,13 @@ pub(super) async fn validate() -> HttpResponse {
 /// A vendor webhook. With an id in the path (base64 of the decimal id) it is that instance's; without,
 /// every instance of the account that owns the list: how Cloud Elements routes is not known (section 6.2).
 pub(super) async fn ingest(
-    path: web::Path<HashMap<String, String>>,
+    request: HttpRequest,
     body: web::Bytes,
     simulation: web::Data<Simulation>,
 ) -> HttpResponse {
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
-    let named = path.get("id").and_then(|id| STANDARD.decode(id).ok()).and_then(|id| String::from_utf8(id).ok()?.parse::<i64>().ok());
+    let named = request.match_info().get("id").and_then(|id| STANDARD.decode(id).ok()).and_then(|id| String::from_utf8(id).ok()?.parse::<i64>().ok());
     let list = field("data[list_id]");
     let receivers: Vec<Instance> = simulation.with(|world| {
         let owner = world.accounts.iter().find(|account| account.lists.iter().any(|one| one.id == list)).map(|account| account.id);

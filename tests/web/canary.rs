@@ -1,0 +1,95 @@
+//! P5: no secret leaves. After a whole journey with every line of the log kept, no secret stands in a log
+//! line, a page, a header, a metric, or in clear in the database's files.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use secrecy::ExposeSecret;
+use serde_json::json;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::app::{CLIENT_SECRET, TestApp, location, parameter};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let layer = fmt::layer().with_writer(move || writer.clone()).with_filter(gangway::telemetry::filter(tracing::Level::TRACE));
+    // One test process has one subscriber; this suite sets no other.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+
+    let mut app = TestApp::start().await;
+    let operator = app.operator().await;
+    let mut seen = String::new();
+    let browser = app.browser();
+    let mut secrets = vec![
+        CLIENT_SECRET.to_owned(),
+        app.config.cloud_elements.user_secret.expose_secret().to_owned(),
+        app.config.cloud_elements.organization_secret.expose_secret().to_owned(),
+        app.config.secret_key.expose(),
+        "a long enough password".to_owned(),
+    ];
+    for fault in [json!({}), json!({ "lose_reply": true }), json!({ "fail_after_create": true })] {
+        app.faults(fault).await;
+        let callback = browser.decide(&browser.start().await, "allow").await;
+        secrets.extend([parameter(&callback, "code"), parameter(&callback, "state")]);
+        let answer = browser.get(&callback).await;
+        seen += &format!("{:?}", answer.headers());
+        let result = location(&answer);
+        browser.wait_for(&result, "MailChimp is connected").await;
+        app.add_contact("mira@reader.example").await;
+        seen += &browser.wait_for(&result, "First event received").await.text;
+        let id = result.rsplit('/').next().unwrap();
+        seen += &operator.page(&format!("/admin/instances/{id}")).await.text;
+        // The same state with another code, refused by upstream.
+        seen += &browser.page("/oauth/callback?code=canary-code&state=canary-state").await.text;
+    }
+    app.faults(json!({})).await;
+    let state = parameter(&browser.start().await, "state");
+    let refused = location(&browser.get(&format!("/oauth/callback?code=canary-spent-code&state={state}")).await);
+    seen += &browser.page(&refused).await.text;
+    seen += &operator.page("/admin/instances").await.text;
+    seen += &browser.page("/metrics").await.text;
+    secrets.extend(["canary-code".to_owned(), "canary-state".to_owned(), "canary-spent-code".to_owned(), state]);
+    for instance in app.ledger().await["instances"].as_array().unwrap() {
+        secrets.push(instance["configuration"]["event.notification.signature.key"].as_str().unwrap().to_owned());
+    }
+    let client = crate::app::plain().get(format!("{}/elements/api-v2/instances", app.simulator));
+    let credentials = format!(
+        "User {}, Organization {}",
+        app.config.cloud_elements.user_secret.expose_secret(),
+        app.config.cloud_elements.organization_secret.expose_secret(),
+    );
+    let instances: serde_json::Value = client.header("Authorization", credentials).send().await.unwrap().json().await.unwrap();
+    secrets.extend(instances.as_array().unwrap().iter().map(|one| one["token"].as_str().unwrap().to_owned()));
+    app.stop().await;
+
+    let log = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
+    assert!(log.contains("grant claimed") && log.contains("instance settled"), "the log was kept: {log}");
+    let mut stored = String::new();
+    for file in std::fs::read_dir(app.folder().join("data")).unwrap() {
+        stored += &String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap());
+    }
+    assert!(stored.contains("authorization_requests"), "the database was read");
+    for secret in secrets {
+        assert!(secret.len() > 8, "{secret:?} is long enough to be looked for");
+        for (place, text) in [("the log", &log), ("a page or header", &seen), ("the database", &stored)] {
+            assert!(!text.contains(&secret), "{secret} stands in {place}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The binary itself: its commands, its settings, its files.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use crate::app::plain;
+
+fn gangway(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gangway"));
+    command.args(arguments).env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts it and reads its lines up to the one that says it is ready.
+fn ready(mut command: Command) -> (Running, Vec<String>) {
+    let mut child = command.spawn().unwrap();
+    let mut lines = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        lines.push(line.unwrap());
+        if lines.last().is_some_and(|line| line.starts_with("Gangway is ready at ")) {
+            break;
+        }
+    }
+    (Running(child), lines)
+}
+
+#[test]
+fn f12_serve_without_settings_tells_all_of_them_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = gangway(&["serve"]).current_dir(&folder).output().unwrap();
+    assert!(!output.status.success());
+    let told = String::from_utf8(output.stderr).unwrap();
+    for variable in [
+        "PUBLIC_URL", "SECRET_KEY", "MAILCHIMP_CLIENT_ID", "MAILCHIMP_CLIENT_SECRET",
+        "CLOUD_ELEMENTS_USER_SECRET", "CLOUD_ELEMENTS_ORGANIZATION_SECRET",
+    ] {
+        assert!(told.contains(variable), "{variable} in {told}");
+    }
+    assert!(told.contains("fix:"));
+}
+
+#[test]
+fn keygen_prints_a_key_and_nothing_else() {
+    let one = gangway(&["keygen"]).output().unwrap().stdout;
+    let two = gangway(&["keygen"]).output().unwrap().stdout;
+    assert_ne!(one, two);
+    gangway::seal::SecretKey::parse(std::str::from_utf8(&one).unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_needs_nothing_and_serve_runs_against_the_same_other_side() {
+    let (_demo, lines) = ready(gangway(&["demo", "--port", "0", "--simulator-port", "0"]));
+    let home = lines.last().unwrap().trim_start_matches("Gangway is ready at ").to_owned();
+    assert_eq!(plain().get(&home).send().await.unwrap().status(), 200);
+    assert!(lines.iter().any(|line| line.contains("/admin/first-sign-in/")), "{lines:?}");
+    let control = lines.iter().find_map(|line| line.split_once("Simulated MailChimp and Cloud Elements: ")).unwrap().1;
+    assert_eq!(plain().get(control).send().await.unwrap().status(), 200);
+}
+
+#[test]
+fn f13_files_are_for_their_owner_alone_and_a_second_process_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["demo", "--port", "0", "--simulator-port", "0", "--data-dir", data.to_str().unwrap()];
+    let (_first, lines) = ready(gangway(&arguments));
+    assert!(lines.last().unwrap().starts_with("Gangway is ready"));
+    assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    for file in std::fs::read_dir(&data).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+    }
+    let second = gangway(&arguments).output().unwrap();
+    assert!(!second.status.success());
+    assert!(String::from_utf8(second.stderr).unwrap().contains("another Gangway is running"));
+}
+
+#[test]
+fn c18_the_wrong_key_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["demo", "--port", "0", "--simulator-port", "0", "--data-dir", data.to_str().unwrap()];
+    drop(ready(gangway(&arguments)));
+    let key = gangway(&["keygen"]).output().unwrap().stdout;
+    std::fs::write(data.join("secret-key"), key).unwrap();
+    let output = gangway(&arguments).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("SECRET_KEY is not the key"));
+}
+
+#[test]
+fn sigterm_stops_within_a_second() {
+    let (mut demo, _) = ready(gangway(&["demo", "--port", "0", "--simulator-port", "0"]));
+    let started = std::time::Instant::now();
+    Command::new("kill").arg(demo.0.id().to_string()).status().unwrap();
+    assert!(demo.0.wait().unwrap().success());
+    assert!(started.elapsed().as_secs_f32() < 1.0, "{:?}", started.elapsed());
+}
