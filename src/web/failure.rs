@@ -1,8 +1,12 @@
 //! What a person reads when something did not work. One enum for the whole edge: it picks the status, the
 //! words and the next step, and is logged once, with the reference number that stands on the page.
 
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use super::Gangway;
@@ -13,6 +17,9 @@ use crate::mailchimp::PROVIDER;
 use crate::oauth::{InvalidAuthorizationResponse, NotPending};
 use crate::reference::Reference;
 use crate::storage::StorageError;
+
+/// An answer before the end of its request gets so long to leave before the connection ends.
+const FLUSH: Duration = Duration::from_millis(200);
 
 /// A request that ends without what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -207,10 +214,6 @@ impl Failure {
             Self::Storage(_) => {
                 builder.insert_header((header::RETRY_AFTER, "5"));
             }
-            // The rest of the body is not read; the connection cannot go on.
-            Self::TooLarge | Self::TooSlow => {
-                builder.force_close();
-            }
             _ => {}
         }
         if ["/events/", "/api/"].iter().any(|programs| request.path().starts_with(programs)) {
@@ -218,7 +221,11 @@ impl Failure {
                 "type": "about:blank", "title": headline, "status": self.status_code().as_u16(),
                 "code": code, "reference": reference,
             });
-            return builder.content_type("application/problem+json").body(body.to_string());
+            builder.content_type("application/problem+json");
+            return match self {
+                Self::TooLarge | Self::TooSlow => closing(&mut builder, body.to_string()),
+                _ => builder.body(body.to_string()),
+            };
         }
         let page = ProblemPage {
             frame: app.frame(),
@@ -233,6 +240,18 @@ impl Failure {
         };
         page.respond(&mut builder)
     }
+}
+
+/// `body`, and then the end of the connection. The server by itself would go on reading a chunked request
+/// that nobody wants, for as long as somebody sends; only a response that fails makes it stop.
+fn closing(builder: &mut HttpResponseBuilder, body: String) -> HttpResponse {
+    let length = body.len() as u64;
+    let end = async {
+        tokio::time::sleep(FLUSH).await;
+        Err(std::io::Error::other("the rest of the request is not read"))
+    };
+    let body = stream::iter([Ok(Bytes::from(body))]).chain(stream::once(end));
+    builder.force_close().no_chunking(length).streaming(body)
 }
 
 impl Next {

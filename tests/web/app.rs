@@ -20,8 +20,6 @@ use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
 
 pub const CLIENT_SECRET: &str = "canary-client-secret";
-pub const USER_SECRET: &str = "canary-user-secret";
-pub const ORGANIZATION_SECRET: &str = "canary-organization-secret";
 
 /// A running Gangway with its simulator.
 pub struct TestApp {
@@ -30,6 +28,7 @@ pub struct TestApp {
     pub clock: Arc<ManualClock>,
     pub config: Config,
     pub sign_in_link: Option<String>,
+    client: Client,
     folder: Arc<TempDir>,
     shutdown: CancellationToken,
     running: Option<tokio::task::JoinHandle<()>>,
@@ -64,6 +63,7 @@ impl TestApp {
             clock,
             config,
             sign_in_link: None,
+            client: plain(),
             folder,
             shutdown: CancellationToken::new(),
             running: None,
@@ -112,24 +112,24 @@ impl TestApp {
 
     /// Sets the simulator's faults.
     pub async fn faults(&self, faults: Value) {
-        let answer = plain().post(format!("{}/_sim/faults", self.simulator)).json(&faults).send().await.unwrap();
+        let answer = self.client.post(format!("{}/_sim/faults", self.simulator)).json(&faults).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }
 
     /// What the simulator counted.
     pub async fn ledger(&self) -> Value {
-        plain().get(format!("{}/_sim/ledger", self.simulator)).send().await.unwrap().json().await.unwrap()
+        self.client.get(format!("{}/_sim/ledger", self.simulator)).send().await.unwrap().json().await.unwrap()
     }
 
     /// A contact is added to the first audience.
     pub async fn add_contact(&self, email: &str) {
         let contact = json!({ "email": email });
-        let answer = plain().post(format!("{}/_sim/contacts", self.simulator)).json(&contact).send().await.unwrap();
+        let answer = self.client.post(format!("{}/_sim/contacts", self.simulator)).json(&contact).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }
 
     pub fn browser(&self) -> Browser {
-        Browser { client: plain(), origin: self.origin.clone(), cookies: Mutex::default() }
+        Browser { client: self.client.clone(), origin: self.origin.clone(), cookies: Mutex::default() }
     }
 
     /// A browser that has connected, with the address of its result.

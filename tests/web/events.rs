@@ -19,6 +19,7 @@ struct Connected {
     page: String,
     id: String,
     key: String,
+    client: reqwest::Client,
 }
 
 impl Connected {
@@ -32,7 +33,7 @@ impl Connected {
         let instances = ledger["instances"].as_array().unwrap();
         let key = instances.last().unwrap()["configuration"]["event.notification.signature.key"].as_str().unwrap().to_owned();
         let id = page.rsplit('/').next().unwrap().to_owned();
-        Self { app, browser, page, id, key }
+        Self { app, browser, page, id, key, client: plain() }
     }
 
     fn url(&self) -> String {
@@ -42,7 +43,7 @@ impl Connected {
     async fn send(&self, body: impl Into<Vec<u8>>) -> Response {
         let body = body.into();
         let signature = sign(&self.key, &body);
-        plain().post(self.url()).header("Elements-Webhook-Signature", signature).body(body).send().await.unwrap()
+        self.client.post(self.url()).header("Elements-Webhook-Signature", signature).body(body).send().await.unwrap()
     }
 
     async fn stored(&self) -> i64 {
@@ -94,7 +95,7 @@ async fn d01_d02_d03_d05_what_is_not_signed_by_the_key_over_the_raw_bytes_is_ref
     ];
     wrong.extend((1..32).map(|length| Some(format!("sha256={}", STANDARD.encode(&digest[..length])))));
     for signature in wrong {
-        let mut request = plain().post(one.url()).body(body.clone());
+        let mut request = one.client.post(one.url()).body(body.clone());
         if let Some(signature) = &signature {
             request = request.header("Elements-Webhook-Signature", signature);
         }
