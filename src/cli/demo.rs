@@ -67,7 +67,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     simulating.await?.context("the simulator stopped")
 }
 
-fn config(listener: &TcpListener, simulator: &Simulator, data_dir: &Path, log: Log) -> anyhow::Result<Config> {
+fn config(
+    listener: &TcpListener,
+    simulator: &Simulator,
+    data_dir: &Path,
+    log: Log,
+) -> anyhow::Result<Config> {
     let listen_addr = listener.local_addr()?;
     let public_url = PublicUrl::parse(&format!("http://{listen_addr}")).map_err(|what| anyhow!(what))?;
     Ok(Config {

@@ -187,7 +187,10 @@ impl fmt::Display for Problems {
         for Problem { variable, what, fix } in &self.0 {
             writeln!(formatter, "  {variable} {what}\n      fix: {fix}")?;
         }
-        write!(formatter, "Settings are read from the environment and from .env; .env.example lists them all.")
+        write!(
+            formatter,
+            "Settings are read from the environment and from .env; .env.example lists them all."
+        )
     }
 }
 
@@ -261,8 +264,12 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let secret_key_previous = reader.optional("SECRET_KEY_PREVIOUS", KEY, setting::secret_key);
     let client_id = reader.required("MAILCHIMP_CLIENT_ID", APP, word);
     let client_secret = reader.required("MAILCHIMP_CLIENT_SECRET", APP, secret);
-    let authorize_url =
-        reader.or("MAILCHIMP_AUTHORIZE_URL", LOGIN, "an https address; leave it out for Mailchimp's", web_url);
+    let authorize_url = reader.or(
+        "MAILCHIMP_AUTHORIZE_URL",
+        LOGIN,
+        "an https address; leave it out for Mailchimp's",
+        web_url,
+    );
     let url = reader.or("CLOUD_ELEMENTS_URL", API, "the https base of API v2, such as the default", api_base);
     let user_secret = reader.required("CLOUD_ELEMENTS_USER_SECRET", SECRETS, secret);
     let organization_secret = reader.required("CLOUD_ELEMENTS_ORGANIZATION_SECRET", SECRETS, secret);
@@ -272,8 +279,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let admin_password_hash = reader.optional("ADMIN_PASSWORD_HASH", HASH, argon2id_hash);
     let trusted_proxies =
         reader.or("TRUSTED_PROXIES", "", "addresses or networks with commas between", networks);
-    let timeout =
-        reader.or("UPSTREAM_TIMEOUT", "60s", "a duration such as 500ms, 60s, 3m or 7d", duration);
+    let timeout = reader.or("UPSTREAM_TIMEOUT", "60s", "a duration such as 500ms, 60s, 3m or 7d", duration);
     let recovery_window =
         reader.or("RECOVERY_WINDOW", "3m", "a duration such as 500ms, 60s, 3m or 7d", duration);
     let rate_limit_per_minute =

@@ -57,7 +57,11 @@ impl Reader<'_> {
     }
 
     fn text(&self, variable: &str) -> Option<String> {
-        self.variables.get(variable).map(|text| text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+        self.variables
+            .get(variable)
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
     }
 
     fn keep<T>(&mut self, variable: &'static str, fix: &'static str, value: Result<T, String>) -> Option<T> {

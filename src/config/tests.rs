@@ -74,11 +74,13 @@ fn every_wrong_setting_is_told_at_once_and_no_value_is_repeated() {
 
 #[test]
 fn a_public_url_is_an_origin_and_nothing_more() {
-    for wrong in ["https://a.example/path", "https://a.example/?q", "https://u:p@a.example", "https://", "a.example"]
+    for wrong in
+        ["https://a.example/path", "https://a.example/?q", "https://u:p@a.example", "https://", "a.example"]
     {
         assert!(PublicUrl::parse(wrong).is_err(), "{wrong}");
     }
-    for right in ["https://a.example/", "http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
+    for right in ["https://a.example/", "http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"]
+    {
         assert!(PublicUrl::parse(right).is_ok(), "{right}");
     }
 }
@@ -99,7 +101,9 @@ fn the_example_lists_every_setting_that_is_read_and_no_other() {
         .split("reader.")
         .skip(1)
         .filter_map(|call| call.split('"').nth(1))
-        .filter(|name| name.contains('_') && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'))
+        .filter(|name| {
+            name.contains('_') && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
+        })
         .collect();
     let listed: Vec<_> = example();
     assert!(read.len() >= 20, "{read:?}");

@@ -192,7 +192,9 @@ impl InstanceState {
     /// What is wrong, where something is.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
-            Self::Unknown(problem) | Self::Failed(problem) | Self::NeedsAttention(_, problem) => Some(problem),
+            Self::Unknown(problem) | Self::Failed(problem) | Self::NeedsAttention(_, problem) => {
+                Some(problem)
+            }
             _ => None,
         }
     }

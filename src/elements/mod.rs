@@ -7,7 +7,9 @@ mod notification;
 mod signature;
 
 pub use client::{CallError, CloudElements, CreatedInstance, NewInstance, Refusal};
-pub use instance::{BrowserHash, Connection, Instance, InstanceState, InvalidTransition, Problem, ProblemKind};
+pub use instance::{
+    BrowserHash, Connection, Instance, InstanceState, InvalidTransition, Problem, ProblemKind,
+};
 pub use notification::{Event, EventType, Notification};
 pub use signature::{MalformedSignature, Signature, SignatureKey, SignatureMismatch};
 

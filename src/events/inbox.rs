@@ -5,9 +5,7 @@ use uuid::Uuid;
 
 use super::Feed;
 use crate::clock::SharedClock;
-use crate::elements::{
-    Instance, InstanceState, Notification, Signature, SignatureKey, SignatureMismatch,
-};
+use crate::elements::{Instance, InstanceState, Notification, Signature, SignatureKey, SignatureMismatch};
 use crate::entropy::{SharedEntropy, fresh_id};
 use crate::reference::Reference;
 use crate::storage::{Arrival, NewNotification, Step, Storage, StorageError};
@@ -50,7 +48,11 @@ pub struct SignedNotification {
 
 impl Recipient {
     /// Checks `signature` over the raw `body`.
-    pub fn verify(self, signature: &Signature, body: Vec<u8>) -> Result<SignedNotification, SignatureMismatch> {
+    pub fn verify(
+        self,
+        signature: &Signature,
+        body: Vec<u8>,
+    ) -> Result<SignedNotification, SignatureMismatch> {
         self.key.verify(&body, signature)?;
         Ok(SignedNotification { recipient: self, body })
     }
@@ -97,6 +99,12 @@ impl Inbox {
 
     fn first_step(&self, at: OffsetDateTime, reference: Reference) -> Step {
         let id = fresh_id(&*self.clock, &*self.entropy);
-        Step { id, at, kind: "first_event".into(), summary: "The first event notification was stored.".into(), reference }
+        Step {
+            id,
+            at,
+            kind: "first_event".into(),
+            summary: "The first event notification was stored.".into(),
+            reference,
+        }
     }
 }

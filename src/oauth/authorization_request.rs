@@ -50,7 +50,10 @@ impl PendingRequests {
 
     /// The trip that `state` names, if it is still good. Looks at every one, whichever matches.
     pub fn find(&self, state: StateHash, now: OffsetDateTime) -> Result<&PendingRequest, NotPending> {
-        let found = self.0.iter().fold(None, |found, pending| if pending.state == state { Some(pending) } else { found });
+        let found = self
+            .0
+            .iter()
+            .fold(None, |found, pending| if pending.state == state { Some(pending) } else { found });
         match found {
             None => Err(NotPending::Unknown),
             Some(pending) if pending.expires <= now.unix_timestamp() => Err(NotPending::Expired),

@@ -81,7 +81,10 @@ impl Onboarding {
         self.stopping.cancel();
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "stopping with onboardings under way; the next start looks them up");
+            tracing::warn!(
+                left = self.tasks.len(),
+                "stopping with onboardings under way; the next start looks them up"
+            );
         }
     }
 

@@ -77,7 +77,11 @@ impl Onboarding {
         let new = self.new_row(browser.clone(), reference);
         let id = new.instance.id;
         let request = self.claimed(browser, Trip::Granted(id), reference);
-        let step = self.step("granted", format!("The customer approved at {PROVIDER}; the grant code was claimed."), reference);
+        let step = self.step(
+            "granted",
+            format!("The customer approved at {PROVIDER}; the grant code was claimed."),
+            reference,
+        );
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         let claim = self.storage.claim_grant(state, &request, &code, &new, step).await;
         if !matches!(claim, Ok(Claim::Won)) {
@@ -86,7 +90,8 @@ impl Onboarding {
         match claim? {
             Claim::Lost(earlier) => Ok(earlier.destination()),
             Claim::Won => {
-                metrics::counter!("gangway_authorization_requests_total", "outcome" => "granted").increment(1);
+                metrics::counter!("gangway_authorization_requests_total", "outcome" => "granted")
+                    .increment(1);
                 tracing::info!(instance = %id, "grant claimed");
                 let task = Arc::clone(self).provision(new, code).in_current_span();
                 let task = self.tasks.spawn_on(task, &self.runtime);
@@ -102,7 +107,8 @@ impl Onboarding {
         let request = self.claimed(browser, Trip::Denied(error), reference);
         Ok(match self.storage.claim_denial(state, &request).await? {
             Claim::Won => {
-                metrics::counter!("gangway_authorization_requests_total", "outcome" => error.as_str()).increment(1);
+                metrics::counter!("gangway_authorization_requests_total", "outcome" => error.as_str())
+                    .increment(1);
                 tracing::info!(error = error.as_str(), "denied");
                 request.destination()
             }
@@ -146,7 +152,8 @@ impl Onboarding {
         };
         let started = Instant::now();
         let answer = self.cloud_elements.create_instance(&order).await;
-        metrics::histogram!("gangway_upstream_seconds", "call" => "create_instance").record(started.elapsed());
+        metrics::histogram!("gangway_upstream_seconds", "call" => "create_instance")
+            .record(started.elapsed());
         let reference = instance.reference;
         match answer {
             Ok(created) => self.settle_connected(instance, created, reference, "connected").await,

@@ -66,7 +66,8 @@ impl Onboarding {
                 let problem = Problem::new(ProblemKind::NotFound);
                 let summary = problem.kind.for_operator().to_owned();
                 let Ok(state) = instance.state.clone().fail(problem) else { return };
-                self.save("unknown", Instance { state, ..instance }, None, ("failed", summary, reference)).await;
+                self.save("unknown", Instance { state, ..instance }, None, ("failed", summary, reference))
+                    .await;
             }
             Err(error) => {
                 tracing::warn!(instance = %instance.id, %error, "the lookup failed; it is tried again");

@@ -49,7 +49,10 @@ fn back() -> HttpResponse {
 
 /// Programs send JSON and get JSON; people send forms and get the page.
 fn answer(request: &HttpRequest, body: serde_json::Value) -> HttpResponse {
-    let json = request.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let json = request
+        .headers()
+        .get("content-type")
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if json { HttpResponse::Ok().json(body) } else { back() }
 }
 
@@ -116,7 +119,10 @@ async fn show(simulation: web::Data<Simulation>) -> HttpResponse {
                 events: if one.subscribed { "delivered" } else { "queued" },
             })
             .collect(),
-        faults: SWITCHES.iter().map(|&(name, words)| (name, words, on[name].as_bool() == Some(true))).collect(),
+        faults: SWITCHES
+            .iter()
+            .map(|&(name, words)| (name, words, on[name].as_bool() == Some(true)))
+            .collect(),
         slow_ms: faults.slow_ms,
         log: world.log.iter().take(30).cloned().collect(),
         queued: world.queue.len(),
@@ -125,7 +131,9 @@ async fn show(simulation: web::Data<Simulation>) -> HttpResponse {
 }
 
 async fn stylesheet() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(include_str!("../../static/simulator.css"))
+    HttpResponse::Ok()
+        .content_type("text/css; charset=utf-8")
+        .body(include_str!("../../static/simulator.css"))
 }
 
 async fn register(app: web::Json<RegisteredApp>, simulation: web::Data<Simulation>) -> HttpResponse {
@@ -170,7 +178,11 @@ fn default_list(simulation: &Simulation) -> Option<String> {
     })
 }
 
-async fn change_contact(request: HttpRequest, email: web::Path<String>, simulation: web::Data<Simulation>) -> HttpResponse {
+async fn change_contact(
+    request: HttpRequest,
+    email: web::Path<String>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     let found = simulation.with(|world| {
         let lists = world.accounts.iter_mut().flat_map(|account| &mut account.lists);
         let mut found = lists.filter_map(|list| {
@@ -185,7 +197,11 @@ async fn change_contact(request: HttpRequest, email: web::Path<String>, simulati
     answer(&request, json!({}))
 }
 
-async fn remove_contact(request: HttpRequest, email: web::Path<String>, simulation: web::Data<Simulation>) -> HttpResponse {
+async fn remove_contact(
+    request: HttpRequest,
+    email: web::Path<String>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     let found = simulation.with(|world| {
         let mut lists = world.accounts.iter_mut().flat_map(|account| &mut account.lists);
         lists.find_map(|list| {
@@ -214,10 +230,15 @@ async fn faults(simulation: web::Data<Simulation>) -> HttpResponse {
 }
 
 /// JSON replaces every switch; a form names those that are on.
-async fn set_faults(request: HttpRequest, body: web::Bytes, simulation: web::Data<Simulation>) -> HttpResponse {
+async fn set_faults(
+    request: HttpRequest,
+    body: web::Bytes,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     let form = || {
         let pairs = form_urlencoded::parse(&body).map(|(name, value)| {
-            let value = if name == "slow_ms" { json!(value.parse::<u64>().unwrap_or(0)) } else { json!(true) };
+            let value =
+                if name == "slow_ms" { json!(value.parse::<u64>().unwrap_or(0)) } else { json!(true) };
             (name.into_owned(), value)
         });
         serde_json::from_value::<Faults>(pairs.collect())

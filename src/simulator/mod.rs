@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 pub use faults::Faults;
-use world::Simulation;
 pub use world::RegisteredApp;
+use world::Simulation;
 
 /// Accepted as `User …`; any other is refused.
 const USER_SECRET: &str = "c2ltdWxhdGVkLXVzZXItc2VjcmV0LW5vdC1yZWFs";

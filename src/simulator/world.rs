@@ -190,7 +190,12 @@ impl World {
                 email: "ada@harbour-books.example",
                 lists: vec![list("b7e51c90aa", "Newsletter"), list("c19d20f4e2", "Events")],
             },
-            Account { id: 1, name: "Quay Coffee", email: "ines@quay-coffee.example", lists: vec![list("9ad41f77b0", "Regulars")] },
+            Account {
+                id: 1,
+                name: "Quay Coffee",
+                email: "ines@quay-coffee.example",
+                lists: vec![list("9ad41f77b0", "Regulars")],
+            },
         ];
         Self { accounts, random: Some(rand::make_rng()), last_id: 700_122, ..Self::default() }
     }

@@ -117,7 +117,8 @@ fn read(row: &AnyRow) -> Result<ClaimedRequest, StorageError> {
         (None, Some(error)) => ErrorCode::from_stored(&error).map(Trip::Denied),
         _ => None,
     };
-    let misfit = || StorageError::Inconsistent("an authorization request is neither granted nor denied".into());
+    let misfit =
+        || StorageError::Inconsistent("an authorization request is neither granted nor denied".into());
     Ok(ClaimedRequest {
         id: instances::parsed(row, "id")?,
         browser: BrowserHash::from_stored(row.try_get("browser")?),

@@ -11,9 +11,7 @@ use super::timeline::Step;
 use super::writer::Write;
 use super::{Storage, StorageError, timeline};
 use crate::clock::{from_milliseconds, to_milliseconds};
-use crate::elements::{
-    BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey,
-};
+use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};
 use crate::seal::Place;
 
 const COLUMNS: &str = "id, state, name, element, reference, browser, element_instance_id, events_enabled, \
@@ -88,26 +86,26 @@ impl Storage {
         let query = format!(
             "SELECT {COLUMNS} FROM instances WHERE state IN ('provisioning', 'unknown') ORDER BY id LIMIT $1"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
-            .bind(i64::from(limit))
-            .fetch_all(&self.readers)
-            .await?;
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(query)).bind(i64::from(limit)).fetch_all(&self.readers).await?;
         rows.iter().map(read).collect()
     }
 
     /// An instance with the key its notifications are signed with.
-    pub async fn instance_with_key(&self, id: Uuid) -> Result<Option<(Instance, SignatureKey)>, StorageError> {
+    pub async fn instance_with_key(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<(Instance, SignatureKey)>, StorageError> {
         let query = format!("SELECT {COLUMNS}, signature_key FROM instances WHERE id = $1");
         let id = id.to_string();
-        let row = sqlx::query(sqlx::AssertSqlSafe(query))
-            .bind(id.as_str())
-            .fetch_optional(&self.readers)
-            .await?;
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(query)).bind(id.as_str()).fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(None) };
         let sealed: Vec<u8> = row.try_get("signature_key")?;
         let key = self.sealer.open(signature_key_place(&id), &sealed)?;
         let key = String::from_utf8(key).ok().and_then(SignatureKey::from_stored);
-        let key = key.ok_or_else(|| StorageError::Inconsistent(format!("instance {id} has no signature key")))?;
+        let key =
+            key.ok_or_else(|| StorageError::Inconsistent(format!("instance {id} has no signature key")))?;
         Ok(Some((read(&row)?, key)))
     }
 

@@ -164,9 +164,9 @@ impl Storage {
             None => {
                 let write = KeyCheck { name: CHECK.row, sealed: self.sealer.seal(CHECK, b"gangway") };
                 match self.writer.write(write).await {
-                    Err(StorageError::Database(error)) => Err(OpenError::Database(
-                        Arc::into_inner(error).unwrap_or(sqlx::Error::WorkerCrashed),
-                    )),
+                    Err(StorageError::Database(error)) => {
+                        Err(OpenError::Database(Arc::into_inner(error).unwrap_or(sqlx::Error::WorkerCrashed)))
+                    }
                     _ => Ok(()),
                 }
             }

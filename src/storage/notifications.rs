@@ -100,11 +100,13 @@ impl Write for StoreNotification {
             .execute(&mut *connection)
             .await?;
         if let Some(step) = first {
-            let first = sqlx::query("UPDATE instances SET first_event_at = $2 WHERE id = $1 AND first_event_at IS NULL")
-                .bind(instance.as_str())
-                .bind(at)
-                .execute(&mut *connection)
-                .await?;
+            let first = sqlx::query(
+                "UPDATE instances SET first_event_at = $2 WHERE id = $1 AND first_event_at IS NULL",
+            )
+            .bind(instance.as_str())
+            .bind(at)
+            .execute(&mut *connection)
+            .await?;
             if first.rows_affected() == 1 {
                 timeline::insert(connection, &instance, step).await?;
             }

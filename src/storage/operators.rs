@@ -53,7 +53,11 @@ impl Storage {
     }
 
     /// Whether the link still works.
-    pub async fn sign_in_link_works(&self, token: &TokenHash, now: OffsetDateTime) -> Result<bool, StorageError> {
+    pub async fn sign_in_link_works(
+        &self,
+        token: &TokenHash,
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
         let query = "SELECT expires_at FROM sign_in_links WHERE token_hash = $1 AND expires_at > $2";
         let row: Option<i64> = sqlx::query_scalar(query)
             .bind(token.0.clone())

@@ -29,7 +29,8 @@ const LONGEST: i64 = 500;
 impl Storage {
     /// The timeline of one instance, oldest first.
     pub async fn timeline(&self, instance: Uuid) -> Result<Vec<Step>, StorageError> {
-        let query = "SELECT id, at, kind, summary, reference FROM timeline WHERE instance = $1 ORDER BY id LIMIT $2";
+        let query =
+            "SELECT id, at, kind, summary, reference FROM timeline WHERE instance = $1 ORDER BY id LIMIT $2";
         let rows =
             sqlx::query(query).bind(instance.to_string()).bind(LONGEST).fetch_all(&self.readers).await?;
         rows.iter()

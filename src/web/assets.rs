@@ -61,7 +61,10 @@ impl Assets {
 }
 
 /// `GET /assets/{name}`
-pub async fn serve(request: actix_web::HttpRequest, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+pub async fn serve(
+    request: actix_web::HttpRequest,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
     let Assets { stylesheet, script, icon } = &app.assets;
     let found = [stylesheet, script, icon].into_iter().find(|asset| asset.path == request.path());
     let Asset { content_type, bytes, .. } = found.ok_or(Failure::NotFound)?;

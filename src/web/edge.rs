@@ -34,7 +34,11 @@ pub async fn edge(
 }
 
 /// Replaces what a handler, a guard or the server refused with by the page of that failure.
-fn with_page(response: ServiceResponse<BoxBody>, app: &Gangway, reference: Reference) -> ServiceResponse<BoxBody> {
+fn with_page(
+    response: ServiceResponse<BoxBody>,
+    app: &Gangway,
+    reference: Reference,
+) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let has_error = response.response().error().is_some();
     let empty = response.response().body().size().is_eof();

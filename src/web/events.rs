@@ -50,7 +50,8 @@ async fn take(
     let header = request.headers().get(SIGNATURE).map(HeaderValue::as_bytes);
     let signature = Signature::parse(header)?;
     let limits = app.config.limits;
-    let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limits.notification_bytes as u64) {
         return Err(Failure::TooLarge);
     }
@@ -77,7 +78,8 @@ async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Failur
 /// The headers worth keeping, as JSON pairs: what the sender said of itself and of the body. Not those of
 /// the proxies in between, and no credentials.
 fn kept(headers: &HeaderMap) -> String {
-    let ours = |name: &str| name.starts_with("elements-") || matches!(name, "content-type" | "user-agent" | "date");
+    let ours =
+        |name: &str| name.starts_with("elements-") || matches!(name, "content-type" | "user-agent" | "date");
     let pairs: Vec<(&str, String)> = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value))

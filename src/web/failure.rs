@@ -132,7 +132,10 @@ impl Failure {
             Self::NotPending(NotPending::Expired) => words(
                 "request_expired",
                 "That took a little too long",
-                &["For your safety an approval must come back within an hour.", "Nothing was shared. Start again; it takes a few seconds."],
+                &[
+                    "For your safety an approval must come back within an hour.",
+                    "Nothing was shared. Start again; it takes a few seconds.",
+                ],
                 Next::StartAgain,
             ),
             Self::InvalidResponse(_) | Self::NotPending(NotPending::Unknown) | Self::NoCookie => words(
@@ -148,45 +151,91 @@ impl Failure {
             Self::AuthorizeUrl(_) => words(
                 "provider_trouble",
                 "MailChimp cannot be reached right now",
-                &["We could not get the address to send you to.", "Nothing was shared. Please try again in a minute."],
+                &[
+                    "We could not get the address to send you to.",
+                    "Nothing was shared. Please try again in a minute.",
+                ],
                 Next::StartAgain,
             ),
             Self::CrossOrigin => words(
                 "cross_origin",
                 "This did not come from our page",
-                &["The request came from another website, so we did not act on it.", "If it was you, open our page and try again there."],
+                &[
+                    "The request came from another website, so we did not act on it.",
+                    "If it was you, open our page and try again there.",
+                ],
                 Next::Home,
             ),
             Self::TooMany(_) => words(
                 "too_many_requests",
                 "One moment, please",
-                &["There were many tries from your network in a short time.", "Nothing was shared. Wait a minute and try again."],
+                &[
+                    "There were many tries from your network in a short time.",
+                    "Nothing was shared. Wait a minute and try again.",
+                ],
                 Next::Home,
             ),
-            Self::SignInFirst(_) => words("sign_in_first", "Please sign in", &["This page is for the operator."], Next::Nothing),
+            Self::SignInFirst(_) => {
+                words("sign_in_first", "Please sign in", &["This page is for the operator."], Next::Nothing)
+            }
             Self::NotFound => words(
                 "not_found",
                 "There is nothing here",
-                &["This page does not exist, or it belongs to another browser.", "A connection's page opens only in the browser that made it."],
+                &[
+                    "This page does not exist, or it belongs to another browser.",
+                    "A connection's page opens only in the browser that made it.",
+                ],
                 Next::Home,
             ),
-            Self::BadRequest(_) => words("bad_request", "That could not be read", &["The form did not arrive whole.", "Go back and send it again."], Next::Home),
-            Self::MalformedSignature(_) | Self::SignatureMismatch(_) => words("bad_signature", "The signature does not fit", &["The notification was not stored."], Next::Nothing),
-            Self::Gone => words("disconnected", "This instance is disconnected", &["It takes no more notifications."], Next::Nothing),
-            Self::TooLarge => words("too_large", "That is too large", &["The request was larger than we take."], Next::Home),
-            Self::TooSlow => words("too_slow", "That took too long", &["The request did not arrive in time."], Next::Home),
+            Self::BadRequest(_) => words(
+                "bad_request",
+                "That could not be read",
+                &["The form did not arrive whole.", "Go back and send it again."],
+                Next::Home,
+            ),
+            Self::MalformedSignature(_) | Self::SignatureMismatch(_) => words(
+                "bad_signature",
+                "The signature does not fit",
+                &["The notification was not stored."],
+                Next::Nothing,
+            ),
+            Self::Gone => words(
+                "disconnected",
+                "This instance is disconnected",
+                &["It takes no more notifications."],
+                Next::Nothing,
+            ),
+            Self::TooLarge => {
+                words("too_large", "That is too large", &["The request was larger than we take."], Next::Home)
+            }
+            Self::TooSlow => {
+                words("too_slow", "That took too long", &["The request did not arrive in time."], Next::Home)
+            }
             Self::Storage(_) => words(
                 "storage_trouble",
                 "We need a moment",
-                &["We could not save or read what is needed.", "Please try again in a minute; the reference below tells us what happened."],
+                &[
+                    "We could not save or read what is needed.",
+                    "Please try again in a minute; the reference below tells us what happened.",
+                ],
                 Next::Home,
             ),
-            Self::Other(StatusCode::METHOD_NOT_ALLOWED) => words("method_not_allowed", "That does not work here", &["This address takes another kind of request."], Next::Home),
-            Self::Other(_) => words("refused", "That could not be done", &["The request is not one we take."], Next::Home),
+            Self::Other(StatusCode::METHOD_NOT_ALLOWED) => words(
+                "method_not_allowed",
+                "That does not work here",
+                &["This address takes another kind of request."],
+                Next::Home,
+            ),
+            Self::Other(_) => {
+                words("refused", "That could not be done", &["The request is not one we take."], Next::Home)
+            }
             Self::Internal(_) => words(
                 "internal",
                 "We need to fix something on our side",
-                &["This is our fault, not yours.", "Please try again later; the reference below tells us what happened."],
+                &[
+                    "This is our fault, not yours.",
+                    "Please try again later; the reference below tells us what happened.",
+                ],
                 Next::Home,
             ),
         }
@@ -198,7 +247,9 @@ impl Failure {
         match self {
             Self::Storage(_) | Self::Internal(_) => tracing::error!(code, error = %self, "failed"),
             Self::AuthorizeUrl(error) => tracing::error!(code, %error, "failed"),
-            Self::NotFound | Self::SignInFirst(_) | Self::Other(_) => tracing::debug!(code, error = %self, "refused"),
+            Self::NotFound | Self::SignInFirst(_) | Self::Other(_) => {
+                tracing::debug!(code, error = %self, "refused")
+            }
             _ => tracing::warn!(code, error = %self, "refused"),
         }
     }
@@ -258,7 +309,9 @@ impl Next {
     fn action(self) -> Option<Action> {
         match self {
             Self::StartAgain => Some(Action::start_again()),
-            Self::Home => Some(Action { label: format!("Go to Connect {PROVIDER}"), target: "/".into(), post: false }),
+            Self::Home => {
+                Some(Action { label: format!("Go to Connect {PROVIDER}"), target: "/".into(), post: false })
+            }
             Self::Nothing => None,
         }
     }
@@ -267,12 +320,16 @@ impl Next {
 impl ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::InvalidResponse(_) | Self::NotPending(_) | Self::NoCookie | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::InvalidResponse(_) | Self::NotPending(_) | Self::NoCookie | Self::BadRequest(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::AuthorizeUrl(_) => StatusCode::BAD_GATEWAY,
             Self::CrossOrigin => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInFirst(Some(_)) => StatusCode::SEE_OTHER,
-            Self::SignInFirst(None) | Self::MalformedSignature(_) | Self::SignatureMismatch(_) => StatusCode::UNAUTHORIZED,
+            Self::SignInFirst(None) | Self::MalformedSignature(_) | Self::SignatureMismatch(_) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

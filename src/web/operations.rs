@@ -19,7 +19,8 @@ impl Default for Metrics {
         static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
         let handle = HANDLE.get_or_init(|| {
             let builder = PrometheusBuilder::new();
-            let buckets = [(Matcher::Suffix("_seconds".into()), SECONDS), (Matcher::Suffix("_size".into()), GROUPS)];
+            let buckets =
+                [(Matcher::Suffix("_seconds".into()), SECONDS), (Matcher::Suffix("_size".into()), GROUPS)];
             let builder = buckets.into_iter().fold(builder, |builder, (which, edges)| {
                 // It refuses empty buckets only.
                 builder.set_buckets_for_metric(which, edges).unwrap_or_default()

@@ -30,7 +30,11 @@ impl Gangway {
     /// The frame of this process's pages.
     pub(super) fn frame(&self) -> Frame {
         Frame {
-            host: if self.config.demo.is_some() { "Gangway demo".into() } else { self.config.public_url.host().into() },
+            host: if self.config.demo.is_some() {
+                "Gangway demo".into()
+            } else {
+                self.config.public_url.host().into()
+            },
             provider: PROVIDER,
             stylesheet: self.assets.stylesheet().to_owned(),
             script: self.assets.script().to_owned(),

@@ -13,7 +13,9 @@ async fn the_first_start_gives_a_link_that_works_once_and_survives_being_looked_
     for _ in 0..3 {
         assert_eq!(late.page(&link).await.one("h1"), "Open the console", "previews use nothing up");
     }
-    for (password, again) in [("short", "short"), ("a long enough password", "another long password"), ("", "")] {
+    for (password, again) in
+        [("short", "short"), ("a long enough password", "another long password"), ("", "")]
+    {
         let answer = operator.form(&link, &[("password", password), ("password_again", again)]).await;
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     }
@@ -28,7 +30,12 @@ async fn the_first_start_gives_a_link_that_works_once_and_survives_being_looked_
     let again = app.browser();
     let wrong = again.form("/admin/sign-in", &[("password", "a wrong password")]).await;
     assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
-    let right = again.form("/admin/sign-in", &[("password", "a long enough password"), ("next", "/admin/instances?state=failed")]).await;
+    let right = again
+        .form(
+            "/admin/sign-in",
+            &[("password", "a long enough password"), ("next", "/admin/instances?state=failed")],
+        )
+        .await;
     assert_eq!(location(&right), "/admin/instances?state=failed");
 }
 
@@ -41,7 +48,10 @@ async fn a_link_ends_after_a_day() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_of_the_settings_needs_no_link() {
-    let hash = argon2::Argon2::default().hash_password_with_salt(b"from the settings", &[7; 16]).unwrap().to_string();
+    let hash = argon2::Argon2::default()
+        .hash_password_with_salt(b"from the settings", &[7; 16])
+        .unwrap()
+        .to_string();
     let app = TestApp::with(|config| config.admin_password_hash = Some(hash)).await;
     assert_eq!(app.sign_in_link, None);
     let operator = app.browser();
@@ -74,14 +84,21 @@ async fn the_operator_finds_every_instance_with_its_timeline() {
     assert!(steps.iter().all(|step| step.contains(&reference)), "the reference number leads here");
     let id = lost.rsplit('/').next().unwrap();
     assert!(operator.page(&format!("/admin/instances/{id}")).await.text.contains("What is wrong"));
-    assert_eq!(operator.get(&lost).await.status(), StatusCode::OK, "the operator may see the customer's page");
+    assert_eq!(
+        operator.get(&lost).await.status(),
+        StatusCode::OK,
+        "the operator may see the customer's page"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn e12_without_a_session_no_route_of_the_console_shows_anything() {
     let app = TestApp::start().await;
     let stranger = app.browser();
-    let routes = include_str!("../../src/web/mod.rs").split("on(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let routes = include_str!("../../src/web/mod.rs")
+        .split("on(\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap());
     let console: Vec<String> = routes
         .filter(|route| route.starts_with("/admin") && !route.contains("sign-in"))
         .map(|route| route.replace("{id}", "01a20a99-a8ce-7563-ba33-fbd382988f52"))
@@ -148,13 +165,20 @@ async fn e06_sign_ins_are_limited_by_address() {
     let app = TestApp::with(|config| config.rate_limit_per_minute = 3).await;
     let browser = app.browser();
     for _ in 0..3 {
-        assert_eq!(browser.form("/admin/sign-in", &[("password", "x")]).await.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            browser.form("/admin/sign-in", &[("password", "x")]).await.status(),
+            StatusCode::UNAUTHORIZED
+        );
     }
     let refused = browser.form("/admin/sign-in", &[("password", "x")]).await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(refused.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
     let spoofed = plain().post(format!("{}/connect", app.origin)).header("X-Forwarded-For", "203.0.113.77");
-    assert_eq!(spoofed.send().await.unwrap().status(), StatusCode::TOO_MANY_REQUESTS, "f03: a header changes nothing");
+    assert_eq!(
+        spoofed.send().await.unwrap().status(),
+        StatusCode::TOO_MANY_REQUESTS,
+        "f03: a header changes nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,8 +205,16 @@ async fn e01_what_strangers_write_is_shown_as_text() {
     let (_, result) = app.connected().await;
     let payload = r#""><script>alert(1)</script><img src=x onerror=alert(1)>"#;
     let database = app.database().await;
-    sqlx::query("UPDATE instances SET name = $1, element = $1").bind(payload).execute(&database).await.unwrap();
-    sqlx::query("UPDATE timeline SET summary = $1, kind = $1").bind(payload).execute(&database).await.unwrap();
+    sqlx::query("UPDATE instances SET name = $1, element = $1")
+        .bind(payload)
+        .execute(&database)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE timeline SET summary = $1, kind = $1")
+        .bind(payload)
+        .execute(&database)
+        .await
+        .unwrap();
     let id = result.rsplit('/').next().unwrap();
     for path in ["/admin/instances".to_owned(), format!("/admin/instances/{id}"), result] {
         let page = operator.page(&path).await;

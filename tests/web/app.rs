@@ -112,7 +112,8 @@ impl TestApp {
 
     /// Sets the simulator's faults.
     pub async fn faults(&self, faults: Value) {
-        let answer = self.client.post(format!("{}/_sim/faults", self.simulator)).json(&faults).send().await.unwrap();
+        let answer =
+            self.client.post(format!("{}/_sim/faults", self.simulator)).json(&faults).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }
 
@@ -124,7 +125,13 @@ impl TestApp {
     /// A contact is added to the first audience.
     pub async fn add_contact(&self, email: &str) {
         let contact = json!({ "email": email });
-        let answer = self.client.post(format!("{}/_sim/contacts", self.simulator)).json(&contact).send().await.unwrap();
+        let answer = self
+            .client
+            .post(format!("{}/_sim/contacts", self.simulator))
+            .json(&contact)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 200);
     }
 
@@ -318,7 +325,10 @@ impl Page {
     pub fn all(&self, selector: &str) -> Vec<String> {
         let html = Html::parse_document(&self.text);
         let texts = |element: scraper::ElementRef<'_>| element.text().collect::<Vec<_>>().join(" ");
-        html.select(&Selector::parse(selector).unwrap()).map(texts).map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        html.select(&Selector::parse(selector).unwrap())
+            .map(texts)
+            .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
     }
 
     /// The attribute of every element that `selector` finds.
@@ -334,7 +344,9 @@ impl Page {
         let html = Html::parse_document(&self.text);
         let row = html
             .select(&Selector::parse("dl.facts > div").unwrap())
-            .map(|row| row.text().collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" "))
+            .map(|row| {
+                row.text().collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+            })
             .find(|row| row.starts_with(label));
         row.unwrap_or_default().trim_start_matches(label).trim().to_owned()
     }

@@ -24,7 +24,9 @@ fn trespassers(words: &[&str], rooms: &[&str]) -> Vec<String> {
             let name = path.strip_prefix(&source).unwrap().display().to_string();
             let text = std::fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-            let named = code.lines().any(|line| !line.trim_start().starts_with("//") && words.iter().any(|word| line.contains(word)));
+            let named = code.lines().any(|line| {
+                !line.trim_start().starts_with("//") && words.iter().any(|word| line.contains(word))
+            });
             (named && !rooms.iter().any(|room| name.starts_with(room))).then_some(name)
         })
         .collect()
@@ -39,7 +41,10 @@ fn only_the_rooms_that_may_name_a_thing_name_it() {
         (&["std::env::", "env::var"], &["config/"]),
         (&["reqwest"], &["elements/", "simulator/"]),
         (&["crate::web"], &["web/", "app.rs"]),
-        (&["crate::storage", "crate::onboarding", "crate::events"], &["storage/", "onboarding/", "events/", "web/", "app.rs"]),
+        (
+            &["crate::storage", "crate::onboarding", "crate::events"],
+            &["storage/", "onboarding/", "events/", "web/", "app.rs"],
+        ),
     ] {
         assert_eq!(trespassers(words, rooms), Vec::<String>::new(), "{words:?} belong in {rooms:?}");
     }
@@ -59,7 +64,8 @@ fn the_simulator_uses_nothing_of_the_app_but_the_clock() {
 fn every_migration_stands_in_both_dialects() {
     let names = |dialect: &str| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
-        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         names
     };

@@ -29,7 +29,9 @@ impl Write for Lines {
 async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
     let lines = Lines::default();
     let writer = lines.clone();
-    let layer = fmt::layer().with_writer(move || writer.clone()).with_filter(gangway::telemetry::filter(tracing::Level::TRACE));
+    let layer = fmt::layer()
+        .with_writer(move || writer.clone())
+        .with_filter(gangway::telemetry::filter(tracing::Level::TRACE));
     // One test process has one subscriber; this suite sets no other.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
 
@@ -61,13 +63,20 @@ async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
     }
     app.faults(json!({})).await;
     let state = parameter(&browser.start().await, "state");
-    let refused = location(&browser.get(&format!("/oauth/callback?code=canary-spent-code&state={state}")).await);
+    let refused =
+        location(&browser.get(&format!("/oauth/callback?code=canary-spent-code&state={state}")).await);
     seen += &browser.page(&refused).await.text;
     seen += &operator.page("/admin/instances").await.text;
     seen += &browser.page("/metrics").await.text;
-    secrets.extend(["canary-code".to_owned(), "canary-state".to_owned(), "canary-spent-code".to_owned(), state]);
+    secrets.extend([
+        "canary-code".to_owned(),
+        "canary-state".to_owned(),
+        "canary-spent-code".to_owned(),
+        state,
+    ]);
     for instance in app.ledger().await["instances"].as_array().unwrap() {
-        secrets.push(instance["configuration"]["event.notification.signature.key"].as_str().unwrap().to_owned());
+        secrets
+            .push(instance["configuration"]["event.notification.signature.key"].as_str().unwrap().to_owned());
     }
     let client = crate::app::plain().get(format!("{}/elements/api-v2/instances", app.simulator));
     let credentials = format!(
@@ -75,7 +84,8 @@ async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
         app.config.cloud_elements.user_secret.expose_secret(),
         app.config.cloud_elements.organization_secret.expose_secret(),
     );
-    let instances: serde_json::Value = client.header("Authorization", credentials).send().await.unwrap().json().await.unwrap();
+    let instances: serde_json::Value =
+        client.header("Authorization", credentials).send().await.unwrap().json().await.unwrap();
     secrets.extend(instances.as_array().unwrap().iter().map(|one| one["token"].as_str().unwrap().to_owned()));
     app.stop().await;
 

@@ -90,7 +90,10 @@ async fn a04_a09_a27_a_wrong_or_foreign_state_is_refused_and_the_real_flow_stays
     flipped[7] ^= 1;
     let flipped = String::from_utf8(flipped).unwrap();
     for wrong in [flipped, state[..42].to_owned(), format!("{state}x"), parameter(&other, "state")] {
-        let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("code", "c").append_pair("state", &wrong).finish();
+        let query: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("code", "c")
+            .append_pair("state", &wrong)
+            .finish();
         let answer = customer.get(&format!("/oauth/callback?{query}")).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{wrong}");
     }
@@ -148,9 +151,16 @@ async fn a12_a13_a_denial_is_calm_claimed_once_and_only_with_the_right_state() {
     assert_eq!(location(&browser.get(&callback).await), result, "a reload");
     assert_eq!(app.browser().get(&result).await.status(), StatusCode::NOT_FOUND);
     assert_eq!(app.ledger().await["ledger"]["create_calls"], 0);
-    for (error, headline) in [("server_error", "MailChimp could not finish"), ("redirect_uri_mismatch", "We need to fix something on our side")] {
+    for (error, headline) in [
+        ("server_error", "MailChimp could not finish"),
+        ("redirect_uri_mismatch", "We need to fix something on our side"),
+    ] {
         let state = parameter(&browser.start().await, "state");
-        let result = location(&browser.get(&format!("/oauth/callback?error={error}&state={state}&error_description=<script>x")).await);
+        let result = location(
+            &browser
+                .get(&format!("/oauth/callback?error={error}&state={state}&error_description=<script>x"))
+                .await,
+        );
         let page = browser.page(&result).await;
         assert_eq!(page.one("h1"), headline);
         assert!(!page.text.contains("<script>x"));
@@ -224,7 +234,10 @@ async fn a30_starts_that_never_come_back_leave_nothing_on_disk() {
     for _ in 0..200 {
         app.browser().start().await;
     }
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM authorization_requests").fetch_one(&app.database().await).await.unwrap();
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM authorization_requests")
+        .fetch_one(&app.database().await)
+        .await
+        .unwrap();
     assert_eq!(rows, 0);
 }
 
@@ -234,7 +247,12 @@ async fn b16_closing_the_tab_during_the_call_changes_nothing() {
     app.faults(json!({ "slow_ms": 400 })).await;
     let browser = app.browser();
     let callback = browser.decide(&browser.start().await, "allow").await;
-    let gone = plain().get(&callback).header("Cookie", browser.cookie().unwrap()).timeout(Duration::from_millis(100)).send().await;
+    let gone = plain()
+        .get(&callback)
+        .header("Cookie", browser.cookie().unwrap())
+        .timeout(Duration::from_millis(100))
+        .send()
+        .await;
     assert!(gone.is_err());
     let result = location(&browser.get(&callback).await);
     browser.wait_for(&result, "MailChimp is connected").await;
@@ -261,8 +279,15 @@ async fn e05_f01_a_get_starts_nothing_and_no_parameter_sends_anybody_elsewhere()
     let browser = app.browser();
     assert_eq!(browser.get("/connect").await.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(browser.send(Method::POST, "/", None).await.status(), StatusCode::METHOD_NOT_ALLOWED);
-    for evil in ["//evil.example", "/%5cevil.example", "https://evil.example", "/%09/evil.example", "%2f%2fevil.example"] {
-        let target = format!("/connect?next={evil}&return={evil}&url={evil}&redirect_uri={evil}&state={evil}");
+    for evil in [
+        "//evil.example",
+        "/%5cevil.example",
+        "https://evil.example",
+        "/%09/evil.example",
+        "%2f%2fevil.example",
+    ] {
+        let target =
+            format!("/connect?next={evil}&return={evil}&url={evil}&redirect_uri={evil}&state={evil}");
         let answer = browser.form(&target, &[("next", evil), ("redirect_uri", evil)]).await;
         assert!(location(&answer).starts_with(&app.simulator), "{evil}");
         for path in [format!("/{evil}"), format!("{evil}/..")] {

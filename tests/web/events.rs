@@ -31,7 +31,10 @@ impl Connected {
         let (browser, page) = app.connected().await;
         let ledger = app.ledger().await;
         let instances = ledger["instances"].as_array().unwrap();
-        let key = instances.last().unwrap()["configuration"]["event.notification.signature.key"].as_str().unwrap().to_owned();
+        let key = instances.last().unwrap()["configuration"]["event.notification.signature.key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let id = page.rsplit('/').next().unwrap().to_owned();
         Self { app, browser, page, id, key, client: plain() }
     }
@@ -43,7 +46,13 @@ impl Connected {
     async fn send(&self, body: impl Into<Vec<u8>>) -> Response {
         let body = body.into();
         let signature = sign(&self.key, &body);
-        self.client.post(self.url()).header("Elements-Webhook-Signature", signature).body(body).send().await.unwrap()
+        self.client
+            .post(self.url())
+            .header("Elements-Webhook-Signature", signature)
+            .body(body)
+            .send()
+            .await
+            .unwrap()
     }
 
     async fn stored(&self) -> i64 {
@@ -137,7 +146,8 @@ async fn d11_a_body_over_the_limit_is_refused_declared_or_not() {
     let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
     let head = format!(
         "POST /events/{} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nElements-Webhook-Signature: {}\r\n\r\n",
-        one.id, sign(&one.key, &body),
+        one.id,
+        sign(&one.key, &body),
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("2710\r\n{}\r\n", " ".repeat(10_000));
@@ -145,8 +155,13 @@ async fn d11_a_body_over_the_limit_is_refused_declared_or_not() {
         let _ = stream.write_all(chunk.as_bytes()).await;
     }
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.expect("closed");
-    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
+    let _ =
+        tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.expect("closed");
+    assert!(
+        String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 413"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     assert_eq!(one.send(vec![b' '; 100_000]).await.status(), StatusCode::OK, "at the limit");
 }
 
@@ -178,18 +193,27 @@ async fn d12_d13_d15_whatever_is_signed_is_kept_as_it_came() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn d16_a_slow_body_ends_at_its_deadline_and_others_are_served() {
-    let one = Connected::of(TestApp::with(|config| config.limits.notification_deadline = Duration::from_millis(300)).await).await;
+    let one = Connected::of(
+        TestApp::with(|config| config.limits.notification_deadline = Duration::from_millis(300)).await,
+    )
+    .await;
     let address = one.app.origin.trim_start_matches("http://").to_owned();
     let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
     let head = format!(
         "POST /events/{} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nElements-Webhook-Signature: {}\r\n\r\nx",
-        one.id, sign(&one.key, b""),
+        one.id,
+        sign(&one.key, b""),
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     assert_eq!(one.send(notification("1")).await.status(), StatusCode::OK);
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.expect("closed");
-    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+    let _ =
+        tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.expect("closed");
+    assert!(
+        String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 408"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,7 +224,10 @@ async fn d20_an_unknown_instance_is_404_and_a_disconnected_one_410() {
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{id}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
-    sqlx::query("UPDATE instances SET state = 'disconnected'").execute(&one.app.database().await).await.unwrap();
+    sqlx::query("UPDATE instances SET state = 'disconnected'")
+        .execute(&one.app.database().await)
+        .await
+        .unwrap();
     assert_eq!(one.send(notification("1")).await.status(), StatusCode::GONE);
     assert_eq!(one.browser.headline(&one.page).await, "Disconnected");
 }

@@ -44,7 +44,8 @@ impl Fake {
         let (requests, creates, taken) = (fake.requests.clone(), fake.creates.clone(), fake.taken.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (script, requests, creates, taken) = (script.clone(), requests.clone(), creates.clone(), taken.clone());
+                let (script, requests, creates, taken) =
+                    (script.clone(), requests.clone(), creates.clone(), taken.clone());
                 tokio::spawn(async move {
                     let _ = serve(stream, script, (&requests, &creates, &taken)).await;
                 });
@@ -74,7 +75,10 @@ async fn serve(
     }
     requests.fetch_add(1, Ordering::SeqCst);
     let answer = |status: &str, extra: &str, body: &str| {
-        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}\r\n{body}", body.len())
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}\r\n{body}",
+            body.len()
+        )
     };
     if !request.starts_with(b"POST ") {
         let body = r#"{"requestId":"r","message":"No instances found"}"#;
@@ -111,6 +115,7 @@ async fn serve(
 fn whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
     body.len() >= length.unwrap_or(0)
 }

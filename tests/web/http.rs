@@ -31,11 +31,15 @@ async fn e11_e18_every_answer_is_hardened_refusals_included() {
         (Method::TRACE, "/"),
     ] {
         let answer = browser.send(method.clone(), path, None).await;
-        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let header = |name: &str| {
+            answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        };
         let policy = header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'"), "{method} {path}: {policy}");
         assert!(policy.contains("frame-ancestors 'none'") && policy.contains("base-uri 'none'"));
-        assert!(policy.contains(&format!("form-action 'self' {}", app.simulator)) && !policy.contains("unsafe"));
+        assert!(
+            policy.contains(&format!("form-action 'self' {}", app.simulator)) && !policy.contains("unsafe")
+        );
         assert_eq!(header("x-content-type-options"), "nosniff", "{method} {path}");
         assert_eq!(header("referrer-policy"), "no-referrer");
         assert_eq!(header("x-frame-options"), "DENY");
@@ -83,7 +87,8 @@ async fn f07_a_request_that_two_readers_would_frame_differently_gets_one_refusal
         "Transfer-Encoding: chunked, identity",
     ] {
         let smuggled = "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-        let answer = raw(&app, &format!("POST /connect HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n{smuggled}")).await;
+        let answer =
+            raw(&app, &format!("POST /connect HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n{smuggled}")).await;
         assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{head}: {answer}");
         assert!(!answer.contains("\r\n\r\nok\n"), "{head}: the smuggled request was answered");
     }
@@ -104,7 +109,10 @@ async fn a_head_that_never_ends_or_never_fits_is_dropped() {
 async fn f15_operations_say_what_is_needed_and_no_more() {
     let app = TestApp::start().await;
     let (_, _) = app.connected().await;
-    assert_eq!(plain().get(format!("{}/healthz", app.origin)).send().await.unwrap().text().await.unwrap(), "ok\n");
+    assert_eq!(
+        plain().get(format!("{}/healthz", app.origin)).send().await.unwrap().text().await.unwrap(),
+        "ok\n"
+    );
     assert_eq!(plain().get(format!("{}/readyz", app.origin)).send().await.unwrap().status(), StatusCode::OK);
     let metrics = plain().get(format!("{}/metrics", app.origin)).send().await.unwrap().text().await.unwrap();
     for name in [
@@ -126,12 +134,23 @@ async fn every_page_has_one_heading_a_title_and_forms_that_lead_somewhere() {
     let operator = app.operator().await;
     let (_, result) = app.connected().await;
     let id = result.rsplit('/').next().unwrap();
-    for path in ["/", "/nothing", "/oauth/callback", "/admin/sign-in", "/admin/instances", &format!("/admin/instances/{id}"), &result] {
+    for path in [
+        "/",
+        "/nothing",
+        "/oauth/callback",
+        "/admin/sign-in",
+        "/admin/instances",
+        &format!("/admin/instances/{id}"),
+        &result,
+    ] {
         let page = operator.page(path).await;
         assert!(!page.one("h1").is_empty() && !page.one("title").is_empty(), "{path}");
         assert_eq!(page.attributes("html", "lang"), ["en"]);
         assert_eq!(page.all("main").len(), 1, "{path}");
-        assert!(page.all("style, [style], [onclick]").is_empty(), "the policy forbids inline style and script");
+        assert!(
+            page.all("style, [style], [onclick]").is_empty(),
+            "the policy forbids inline style and script"
+        );
         for action in page.attributes("form", "action") {
             let answer = operator.send(Method::GET, &action, None).await;
             assert_ne!(answer.status(), StatusCode::NOT_FOUND, "{path} has a form that leads to {action}");

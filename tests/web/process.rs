@@ -41,8 +41,12 @@ fn f12_serve_without_settings_tells_all_of_them_and_stops() {
     assert!(!output.status.success());
     let told = String::from_utf8(output.stderr).unwrap();
     for variable in [
-        "PUBLIC_URL", "SECRET_KEY", "MAILCHIMP_CLIENT_ID", "MAILCHIMP_CLIENT_SECRET",
-        "CLOUD_ELEMENTS_USER_SECRET", "CLOUD_ELEMENTS_ORGANIZATION_SECRET",
+        "PUBLIC_URL",
+        "SECRET_KEY",
+        "MAILCHIMP_CLIENT_ID",
+        "MAILCHIMP_CLIENT_SECRET",
+        "CLOUD_ELEMENTS_USER_SECRET",
+        "CLOUD_ELEMENTS_ORGANIZATION_SECRET",
     ] {
         assert!(told.contains(variable), "{variable} in {told}");
     }
@@ -63,7 +67,8 @@ async fn the_demo_needs_nothing_and_serve_runs_against_the_same_other_side() {
     let home = lines.last().unwrap().trim_start_matches("Gangway is ready at ").to_owned();
     assert_eq!(plain().get(&home).send().await.unwrap().status(), 200);
     assert!(lines.iter().any(|line| line.contains("/admin/first-sign-in/")), "{lines:?}");
-    let control = lines.iter().find_map(|line| line.split_once("Simulated MailChimp and Cloud Elements: ")).unwrap().1;
+    let control =
+        lines.iter().find_map(|line| line.split_once("Simulated MailChimp and Cloud Elements: ")).unwrap().1;
     assert_eq!(plain().get(control).send().await.unwrap().status(), 200);
 }
 

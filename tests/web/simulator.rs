@@ -37,15 +37,23 @@ impl Other {
             client_secret: "s".into(),
             redirect_uris: vec![REDIRECT.into()],
         });
-        let credentials = format!("Organization {}, User {}", simulator.organization_secret(), simulator.user_secret());
+        let credentials =
+            format!("Organization {}, User {}", simulator.organization_secret(), simulator.user_secret());
         let (origin, stop) = (simulator.origin(), CancellationToken::new());
         tokio::spawn(simulator.run(stop.clone()));
         Self { origin, clock, credentials, stop }
     }
 
     async fn code(&self) -> String {
-        let form = [("client_id", "1"), ("redirect_uri", REDIRECT), ("decision", "allow"), ("account", "0"), ("state", "a b&c")];
-        let answer = plain().post(format!("{}/oauth2/authorize", self.origin)).form(&form).send().await.unwrap();
+        let form = [
+            ("client_id", "1"),
+            ("redirect_uri", REDIRECT),
+            ("decision", "allow"),
+            ("account", "0"),
+            ("state", "a b&c"),
+        ];
+        let answer =
+            plain().post(format!("{}/oauth2/authorize", self.origin)).form(&form).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::FOUND);
         let target = location(&answer);
         assert_eq!(parameter(&target, "state"), "a b&c", "byte for byte");
@@ -53,7 +61,13 @@ impl Other {
     }
 
     async fn token(&self, code: &str, redirect: &str, secret: &str) -> (StatusCode, Value) {
-        let form = [("grant_type", "authorization_code"), ("client_id", "1"), ("client_secret", secret), ("redirect_uri", redirect), ("code", code)];
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", "1"),
+            ("client_secret", secret),
+            ("redirect_uri", redirect),
+            ("code", code),
+        ];
         let answer = plain().post(format!("{}/oauth2/token", self.origin)).form(&form).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
     }
@@ -84,7 +98,10 @@ async fn a_code_works_once_within_thirty_seconds_with_the_same_redirect_uri_and_
     assert_eq!(status, StatusCode::OK);
     assert_eq!((&body["expires_in"], &body["scope"]), (&json!(0), &json!(null)));
     assert!(body.get("token_type").is_none());
-    assert_eq!(other.token(&code, REDIRECT, "s").await, (StatusCode::BAD_REQUEST, json!({ "error": "invalid_grant" })));
+    assert_eq!(
+        other.token(&code, REDIRECT, "s").await,
+        (StatusCode::BAD_REQUEST, json!({ "error": "invalid_grant" }))
+    );
     let code = other.code().await;
     assert_eq!(other.token(&code, "http://127.0.0.1:9/other", "s").await.0, StatusCode::BAD_REQUEST);
     let code = other.code().await;
@@ -97,7 +114,10 @@ async fn a_code_works_once_within_thirty_seconds_with_the_same_redirect_uri_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unregistered_redirect_uri_is_a_page_and_not_a_redirect() {
     let other = Other::start().await;
-    for query in ["client_id=9&redirect_uri=x&response_type=code", "client_id=1&redirect_uri=http://127.0.0.1:9/oauth/callback/&response_type=code"] {
+    for query in [
+        "client_id=9&redirect_uri=x&response_type=code",
+        "client_id=1&redirect_uri=http://127.0.0.1:9/oauth/callback/&response_type=code",
+    ] {
         let answer = plain().get(format!("{}/oauth2/authorize?{query}", other.origin)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     }
@@ -109,8 +129,11 @@ async fn an_unregistered_redirect_uri_is_a_page_and_not_a_redirect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_ping_and_lists_know_the_token_and_a_revoked_one_is_refused() {
     let other = Other::start().await;
-    let token = other.token(&other.code().await, REDIRECT, "s").await.1["access_token"].as_str().unwrap().to_owned();
-    let metadata = |header: String| plain().get(format!("{}/oauth2/metadata", other.origin)).header("Authorization", header);
+    let token =
+        other.token(&other.code().await, REDIRECT, "s").await.1["access_token"].as_str().unwrap().to_owned();
+    let metadata = |header: String| {
+        plain().get(format!("{}/oauth2/metadata", other.origin)).header("Authorization", header)
+    };
     for scheme in ["OAuth", "Bearer"] {
         let body: Value = metadata(format!("{scheme} {token}")).send().await.unwrap().json().await.unwrap();
         assert_eq!(body["api_endpoint"], other.origin);
@@ -122,7 +145,10 @@ async fn metadata_ping_and_lists_know_the_token_and_a_revoked_one_is_refused() {
     assert_eq!(api("/ping").send().await.unwrap().status(), StatusCode::OK);
     let lists: Value = api("/lists").send().await.unwrap().json().await.unwrap();
     assert_eq!(lists["total_items"], 2);
-    assert_eq!(api("/lists/none").send().await.unwrap().headers()["content-type"], "application/problem+json; charset=utf-8");
+    assert_eq!(
+        api("/lists/none").send().await.unwrap().headers()["content-type"],
+        "application/problem+json; charset=utf-8"
+    );
     let answer = api("/ping").header("X-Trigger-Error", "APIKeyMissing").send().await.unwrap();
     assert_eq!(answer.json::<Value>().await.unwrap()["title"], "APIKeyMissing");
     plain().post(format!("{}/_sim/revoke", other.origin)).send().await.unwrap();
@@ -132,7 +158,8 @@ async fn metadata_ping_and_lists_know_the_token_and_a_revoked_one_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audience_webhook_is_checked_with_a_get_and_shows_its_secret_once() {
     let other = Other::start().await;
-    let token = other.token(&other.code().await, REDIRECT, "s").await.1["access_token"].as_str().unwrap().to_owned();
+    let token =
+        other.token(&other.code().await, REDIRECT, "s").await.1["access_token"].as_str().unwrap().to_owned();
     let webhooks = format!("{}/3.0/lists/b7e51c90aa/webhooks", other.origin);
     let make = |url: String| plain().post(&webhooks).bearer_auth(&token).json(&json!({ "url": url })).send();
     let refused = make(format!("{}/nothing-here", other.origin)).await.unwrap();
@@ -141,11 +168,18 @@ async fn an_audience_webhook_is_checked_with_a_get_and_shows_its_secret_once() {
     let ingest = other.url("/events/mailchimpv3");
     let made: Value = make(ingest.clone()).await.unwrap().json().await.unwrap();
     assert!(made["signing_secret"].as_str().unwrap().len() >= 24);
-    assert_eq!(make(format!("{ingest}?again")).await.unwrap().status(), StatusCode::BAD_REQUEST, "a duplicate");
+    assert_eq!(
+        make(format!("{ingest}?again")).await.unwrap().status(),
+        StatusCode::BAD_REQUEST,
+        "a duplicate"
+    );
     let one = format!("{webhooks}/{}", made["id"].as_str().unwrap());
     let shown: Value = plain().get(&one).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
     assert!(shown.get("signing_secret").is_none());
-    assert_eq!(plain().delete(&one).bearer_auth(&token).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(
+        plain().delete(&one).bearer_auth(&token).send().await.unwrap().status(),
+        StatusCode::NO_CONTENT
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,9 +187,17 @@ async fn instances_are_made_with_a_good_code_masked_and_an_empty_list_is_404() {
     let other = Other::start().await;
     let list = || other.api(plain().get(other.url("/instances?tags[]=t-1"))).send();
     assert_eq!(list().await.unwrap().status(), StatusCode::NOT_FOUND);
-    let wrong = plain().get(other.url("/instances")).header("Authorization", "User x, Organization y").send().await.unwrap();
+    let wrong = plain()
+        .get(other.url("/instances"))
+        .header("Authorization", "User x, Organization y")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(wrong.json::<Value>().await.unwrap()["message"], "Invalid Organization or User secret, or invalid Element token provided.");
+    assert_eq!(
+        wrong.json::<Value>().await.unwrap()["message"],
+        "Invalid Organization or User secret, or invalid Element token provided."
+    );
     let code = other.code().await;
     let (status, made) = other.create(&code).await;
     assert_eq!(status, StatusCode::OK, "200, not 201");
@@ -167,9 +209,18 @@ async fn instances_are_made_with_a_good_code_masked_and_an_empty_list_is_404() {
     assert!(refused["providerMessage"].as_str().unwrap().contains("invalid_grant"));
     assert_eq!(list().await.unwrap().json::<Value>().await.unwrap().as_array().unwrap().len(), 1);
     let id = made["id"].as_i64().unwrap();
-    let one = |method: reqwest::Method, path: &str| other.api(plain().request(method, other.url(&format!("/instances/{id}{path}")))).send();
-    let ping = plain().get(other.url("/ping")).header("Authorization", format!("{}, Element {}", other.credentials, made["token"].as_str().unwrap()));
-    assert_eq!(ping.try_clone().unwrap().send().await.unwrap().json::<Value>().await.unwrap()["valid"], "true", "as text");
+    let one = |method: reqwest::Method, path: &str| {
+        other.api(plain().request(method, other.url(&format!("/instances/{id}{path}")))).send()
+    };
+    let ping = plain().get(other.url("/ping")).header(
+        "Authorization",
+        format!("{}, Element {}", other.credentials, made["token"].as_str().unwrap()),
+    );
+    assert_eq!(
+        ping.try_clone().unwrap().send().await.unwrap().json::<Value>().await.unwrap()["valid"],
+        "true",
+        "as text"
+    );
     assert_eq!(one(reqwest::Method::DELETE, "/enabled").await.unwrap().status(), StatusCode::OK);
     assert_eq!(ping.try_clone().unwrap().send().await.unwrap().status(), StatusCode::FORBIDDEN, "disabled");
     assert_eq!(one(reqwest::Method::DELETE, "").await.unwrap().status(), StatusCode::OK);
@@ -185,9 +236,15 @@ async fn lists_are_followed_by_page_token() {
     }
     let (mut found, mut next) = (Vec::new(), String::new());
     loop {
-        let answer = other.api(plain().get(other.url(&format!("/instances?pageSize=2&nextPage={next}")))).send().await.unwrap();
-        let token = answer.headers().get("elements-next-page-token").map(|token| token.to_str().unwrap().to_owned());
-        found.extend(answer.json::<Vec<Value>>().await.unwrap().iter().map(|one| one["id"].as_i64().unwrap()));
+        let answer = other
+            .api(plain().get(other.url(&format!("/instances?pageSize=2&nextPage={next}"))))
+            .send()
+            .await
+            .unwrap();
+        let token =
+            answer.headers().get("elements-next-page-token").map(|token| token.to_str().unwrap().to_owned());
+        found
+            .extend(answer.json::<Vec<Value>>().await.unwrap().iter().map(|one| one["id"].as_i64().unwrap()));
         match token {
             Some(token) => next = token,
             None => break,

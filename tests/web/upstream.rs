@@ -76,13 +76,29 @@ async fn b02_nobody_listening_means_nothing_happened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn b04_b05_b06_b08_b09_each_answer_means_what_the_table_says() {
     let error = |message: &str| json!({ "requestId": "r", "message": message }).to_string();
-    let vendor = |word: &str| json!({ "requestId": "r", "message": "m", "providerMessage": word }).to_string();
+    let vendor =
+        |word: &str| json!({ "requestId": "r", "message": "m", "providerMessage": word }).to_string();
     for (status, body, headline, code) in [
-        ("401 Unauthorized", error("Invalid Organization or User secret"), "We need to fix something on our side", "setup_refused"),
+        (
+            "401 Unauthorized",
+            error("Invalid Organization or User secret"),
+            "We need to fix something on our side",
+            "setup_refused",
+        ),
         ("403 Forbidden", error("no"), "We need to fix something on our side", "setup_refused"),
         ("404 Not Found", error("No element found"), "We need to fix something on our side", "setup_refused"),
-        ("400 Bad Request", vendor("invalid_grant"), "MailChimp did not accept the approval", "grant_refused"),
-        ("400 Bad Request", vendor("invalid_client"), "We need to fix something on our side", "setup_refused"),
+        (
+            "400 Bad Request",
+            vendor("invalid_grant"),
+            "MailChimp did not accept the approval",
+            "grant_refused",
+        ),
+        (
+            "400 Bad Request",
+            vendor("invalid_client"),
+            "We need to fix something on our side",
+            "setup_refused",
+        ),
         ("429 Too Many Requests", error("limit"), "MailChimp did not answer", "upstream_limit"),
     ] {
         let (_app, fake, browser, result) = with_script(Script::Answer(status, body)).await;

@@ -118,12 +118,14 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> CallError {
     }
     let error = serde_json::from_slice::<ErrorBody>(body).ok();
     match error {
-        Some(error) if status.is_client_error() && code != 408 && code != 409 => CallError::Refused(Refusal {
-            status,
-            message: cut(&error.message),
-            provider_message: error.provider_message.as_deref().map(cut),
-            request_id: error.request_id.as_deref().map(cut),
-        }),
+        Some(error) if status.is_client_error() && code != 408 && code != 409 => {
+            CallError::Refused(Refusal {
+                status,
+                message: cut(&error.message),
+                provider_message: error.provider_message.as_deref().map(cut),
+                request_id: error.request_id.as_deref().map(cut),
+            })
+        }
         Some(error) => CallError::Unclear {
             what: format!("{code}: {}", cut(&error.message)),
             kind: ProblemKind::UpstreamFailed,
@@ -249,7 +251,8 @@ mod tests {
     fn a_tag_is_matched_whole_whatever_the_list_holds() {
         let body = br#"[{"id":1,"token":"a","tags":["x","gangway-1"]},{"id":2,"token":"b","tags":[{"id":1,"name":"gangway-1"}]},
             {"id":3,"token":"c","tags":["gangway-11"]},{"id":4,"token":"d"}]"#;
-        let ids: Vec<_> = tagged(body, "gangway-1").unwrap().into_iter().map(|instance| instance.id).collect();
+        let ids: Vec<_> =
+            tagged(body, "gangway-1").unwrap().into_iter().map(|instance| instance.id).collect();
         assert_eq!(ids, [1, 2]);
     }
 }

@@ -200,7 +200,9 @@ impl From<reqwest::Error> for CallError {
         let what = innermost(&error.without_url());
         match (connect, timeout) {
             (true, _) => Self::NotSent(what),
-            (false, true) => Self::Unclear { what: "the deadline passed".into(), kind: ProblemKind::NoAnswer },
+            (false, true) => {
+                Self::Unclear { what: "the deadline passed".into(), kind: ProblemKind::NoAnswer }
+            }
             (false, false) => Self::Unclear { what, kind: ProblemKind::NoAnswer },
         }
     }

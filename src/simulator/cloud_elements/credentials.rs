@@ -77,7 +77,11 @@ impl FromRequest for ElementToken {
                 Some(instance) if instance.disabled => Err(error(403, "The element instance is disabled.")),
                 Some(instance) => {
                     let alive = simulation.with(|world| world.tokens.contains_key(&instance.mailchimp_token));
-                    if alive { Ok(Self(instance)) } else { Err(provider_error(401, "The vendor refused the call.", "API Key Invalid")) }
+                    if alive {
+                        Ok(Self(instance))
+                    } else {
+                        Err(provider_error(401, "The vendor refused the call.", "API Key Invalid"))
+                    }
                 }
             }
         };

@@ -10,12 +10,18 @@ use crate::simulator::mailchimp::{NotSaved, as_json, people_only, save_webhook};
 use crate::simulator::world::Simulation;
 
 /// `valid` is a text, as it was seen.
-pub(super) async fn ping(ElementToken(instance): ElementToken, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn ping(
+    ElementToken(instance): ElementToken,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     let now = simulation.clock.now().format(&Rfc3339).unwrap_or_default();
     HttpResponse::Ok().json(json!({ "dateTime": now, "endpoint": instance.element, "valid": "true" }))
 }
 
-pub(super) async fn lists(ElementToken(instance): ElementToken, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn lists(
+    ElementToken(instance): ElementToken,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     simulation.with(|world| {
         let lists = world.accounts.get(instance.account).map(|account| account.lists.as_slice());
         HttpResponse::Ok().json(lists.unwrap_or_default().iter().map(as_json).collect::<Vec<_>>())
@@ -55,10 +61,15 @@ pub(super) async fn create_webhook(
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let url = body["url"].as_str().map_or_else(|| ingest_url(&simulation), str::to_owned);
     match save_webhook(&simulation, &list_of(&request), &url, people_only()).await {
-        Ok(webhook) => HttpResponse::Ok().json(json!({ "id": webhook.id, "url": webhook.url, "list_id": list_of(&request) })),
+        Ok(webhook) => HttpResponse::Ok()
+            .json(json!({ "id": webhook.id, "url": webhook.url, "list_id": list_of(&request) })),
         Err(NotSaved::NoSuchList) => provider_error(404, "Not found at the vendor", "Resource Not Found"),
-        Err(NotSaved::Duplicate) => provider_error(400, "The vendor refused", "Sorry, you can't set up multiple WebHooks for one URL"),
-        Err(NotSaved::Unverified(saw)) => provider_error(400, "The vendor refused", &format!("We couldn't verify the WebHook URL: {saw}")),
+        Err(NotSaved::Duplicate) => {
+            provider_error(400, "The vendor refused", "Sorry, you can't set up multiple WebHooks for one URL")
+        }
+        Err(NotSaved::Unverified(saw)) => {
+            provider_error(400, "The vendor refused", &format!("We couldn't verify the WebHook URL: {saw}"))
+        }
     }
 }
 

@@ -64,7 +64,11 @@ fn answer_oauth_url(element: &str, info: &OAuthInfo, simulation: &Simulation) ->
     HttpResponse::Ok().json(json!({ "oauthUrl": url, "element": element }))
 }
 
-pub(super) async fn create(_: Platform, body: web::Json<Value>, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn create(
+    _: Platform,
+    body: web::Json<Value>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     let element = body["element"]["key"].as_str().unwrap_or_default().to_owned();
     make(&element, &body, &simulation).await
 }
@@ -93,9 +97,11 @@ async fn make(element: &str, body: &Value, simulation: &Simulation) -> HttpRespo
         Err(refusal) => refusal,
         Ok(_) if faults.fail_after_create => error(500, "Internal error"),
         // Headers and then nothing: the connection ends before the answer does.
-        Ok(_) if faults.lose_reply => HttpResponse::Ok().content_type("application/json").streaming(
-            futures_util::stream::once(async { Err::<web::Bytes, _>(std::io::Error::other("cut")) }),
-        ),
+        Ok(_) if faults.lose_reply => {
+            HttpResponse::Ok().content_type("application/json").streaming(futures_util::stream::once(async {
+                Err::<web::Bytes, _>(std::io::Error::other("cut"))
+            }))
+        }
         Ok(instance) => {
             let mut answer = shown(&instance);
             answer["providerData"] = json!({ "code": code });
@@ -104,7 +110,12 @@ async fn make(element: &str, body: &Value, simulation: &Simulation) -> HttpRespo
     }
 }
 
-fn exchange_and_store(element: &str, body: &Value, code: &str, simulation: &Simulation) -> Result<Instance, HttpResponse> {
+fn exchange_and_store(
+    element: &str,
+    body: &Value,
+    code: &str,
+    simulation: &Simulation,
+) -> Result<Instance, HttpResponse> {
     if element != ELEMENT {
         return Err(error(404, &format!("No element found with key {element}")));
     }
@@ -119,7 +130,11 @@ fn exchange_and_store(element: &str, body: &Value, code: &str, simulation: &Simu
     let now = simulation.clock.now();
     simulation.with(|world| {
         let token = world.spend(code, (&key, &secret), &callback, now).map_err(|word| {
-            provider_error(400, "Failed to exchange the code at the vendor", &format!("{{\"error\":\"{word}\"}}"))
+            provider_error(
+                400,
+                "Failed to exchange the code at the vendor",
+                &format!("{{\"error\":\"{word}\"}}"),
+            )
         })?;
         let name = without_html(body["name"].as_str().unwrap_or("instance"));
         let tags = tags(&body["tags"]).unwrap_or_else(|| vec![name.clone()]);
@@ -175,7 +190,8 @@ fn without_html(text: &str) -> String {
 /// An instance as answers show it: secrets masked, values as text.
 fn shown(instance: &Instance) -> Value {
     let masked = |(key, _): (&String, &Value)| {
-        let secret = matches!(key.as_str(), "oauth.api.key" | "oauth.api.secret" | "event.notification.signature.key");
+        let secret =
+            matches!(key.as_str(), "oauth.api.key" | "oauth.api.secret" | "event.notification.signature.key");
         let value = if secret { MASK.to_owned() } else { text(&instance.configuration, key) };
         (key.clone(), Value::String(value))
     };
@@ -192,7 +208,11 @@ fn shown(instance: &Instance) -> Value {
     })
 }
 
-pub(super) async fn list(_: Platform, request: actix_web::HttpRequest, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn list(
+    _: Platform,
+    request: actix_web::HttpRequest,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     page(&request, None, &simulation)
 }
 
@@ -207,8 +227,11 @@ pub(super) async fn list_of_element(
 
 /// `tags[]`, `searchText`, `pageSize`, `nextPage`; the next token is in a header.
 fn page(request: &actix_web::HttpRequest, element: Option<&str>, simulation: &Simulation) -> HttpResponse {
-    let query: Vec<(String, String)> = form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-    let all = |name: &str| query.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect::<Vec<_>>();
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+    let all = |name: &str| {
+        query.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
     let one = |name: &str| all(name).pop();
     let (tags, search) = (all("tags[]"), one("searchText").unwrap_or_default());
     let size = one("pageSize").and_then(|size| size.parse().ok()).unwrap_or(200).clamp(1, 200_usize);
@@ -219,7 +242,14 @@ fn page(request: &actix_web::HttpRequest, element: Option<&str>, simulation: &Si
                 && element.is_none_or(|element| instance.element == element)
                 && (search.is_empty() || instance.name.contains(&search) || instance.element == search)
         };
-        world.instances.range(after + 1..).map(|(_, instance)| instance).filter(wanted).take(size + 1).cloned().collect()
+        world
+            .instances
+            .range(after + 1..)
+            .map(|(_, instance)| instance)
+            .filter(wanted)
+            .take(size + 1)
+            .cloned()
+            .collect()
     });
     if found.is_empty() {
         return error(404, "No instances found");
@@ -233,9 +263,17 @@ fn page(request: &actix_web::HttpRequest, element: Option<&str>, simulation: &Si
     response.json(found.iter().take(size).map(shown).collect::<Vec<_>>())
 }
 
-fn on_instance(simulation: &Simulation, id: i64, act: impl FnOnce(&mut World) -> HttpResponse) -> HttpResponse {
+fn on_instance(
+    simulation: &Simulation,
+    id: i64,
+    act: impl FnOnce(&mut World) -> HttpResponse,
+) -> HttpResponse {
     simulation.with(|world| {
-        if world.instances.contains_key(&id) { act(world) } else { error(404, &format!("No instance found with id {id}")) }
+        if world.instances.contains_key(&id) {
+            act(world)
+        } else {
+            error(404, &format!("No instance found with id {id}"))
+        }
     })
 }
 
@@ -307,22 +345,38 @@ pub(super) async fn patch(
     })
 }
 
-pub(super) async fn delete(_: Platform, id: web::Path<i64>, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn delete(
+    _: Platform,
+    id: web::Path<i64>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     on_instance(&simulation, *id, |world| {
         world.instances.remove(&id);
         HttpResponse::Ok().finish()
     })
 }
 
-pub(super) async fn enable(_: Platform, id: web::Path<i64>, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn enable(
+    _: Platform,
+    id: web::Path<i64>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     changed(&simulation, *id, |instance| instance.disabled = false)
 }
 
-pub(super) async fn disable(_: Platform, id: web::Path<i64>, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn disable(
+    _: Platform,
+    id: web::Path<i64>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     changed(&simulation, *id, |instance| instance.disabled = true)
 }
 
-pub(super) async fn configuration(_: Platform, id: web::Path<i64>, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn configuration(
+    _: Platform,
+    id: web::Path<i64>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     on_instance(&simulation, *id, |world| {
         let instance = world.instances.get(&id).map(shown).unwrap_or_default();
         let entries = instance["configuration"].as_object().cloned().unwrap_or_default();

@@ -38,15 +38,25 @@ pub(super) async fn ingest(
 ) -> HttpResponse {
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
-    let named = request.match_info().get("id").and_then(|id| STANDARD.decode(id).ok()).and_then(|id| String::from_utf8(id).ok()?.parse::<i64>().ok());
+    let named = request
+        .match_info()
+        .get("id")
+        .and_then(|id| STANDARD.decode(id).ok())
+        .and_then(|id| String::from_utf8(id).ok()?.parse::<i64>().ok());
     let list = field("data[list_id]");
     let receivers: Vec<Instance> = simulation.with(|world| {
-        let owner = world.accounts.iter().find(|account| account.lists.iter().any(|one| one.id == list)).map(|account| account.id);
+        let owner = world
+            .accounts
+            .iter()
+            .find(|account| account.lists.iter().any(|one| one.id == list))
+            .map(|account| account.id);
         let is_receiver = |instance: &&Instance| match named {
             Some(id) => instance.id == id,
             None => Some(instance.account) == owner,
         };
-        let on = |instance: &&Instance| !instance.disabled && text(&instance.configuration, "event.notification.enabled") == "true";
+        let on = |instance: &&Instance| {
+            !instance.disabled && text(&instance.configuration, "event.notification.enabled") == "true"
+        };
         world.instances.values().filter(is_receiver).filter(on).cloned().collect()
     });
     let object = if field("data[id]").is_empty() { field("data[email]") } else { field("data[id]") };
@@ -67,11 +77,19 @@ fn event_type(vendor: &str) -> &'static str {
 }
 
 /// The payload of section 6.3.
-fn notification(simulation: &Simulation, instance: &Instance, (vendor, object): (&str, &str), form: &[(String, String)]) -> Queued {
+fn notification(
+    simulation: &Simulation,
+    instance: &Instance,
+    (vendor, object): (&str, &str),
+    form: &[(String, String)],
+) -> Queued {
     let now = simulation.clock.now();
     let iso = now.format(&Rfc3339).unwrap_or_default();
-    let java = format_description!("[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] UTC [year]");
-    let raw: serde_json::Map<String, Value> = form.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let java = format_description!(
+        "[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] UTC [year]"
+    );
+    let raw: serde_json::Map<String, Value> =
+        form.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     simulation.with(|world| {
         let id = world.next_id().to_string();
         let event = json!({
@@ -119,7 +137,8 @@ fn send(simulation: &web::Data<Simulation>, queued: Queued) {
 }
 
 async fn deliver(simulation: web::Data<Simulation>, queued: Queued) {
-    let subscribed = simulation.with(|world| world.instances.get(&queued.instance).is_some_and(|one| one.subscribed));
+    let subscribed =
+        simulation.with(|world| world.instances.get(&queued.instance).is_some_and(|one| one.subscribed));
     if !subscribed {
         simulation.with(|world| world.queue.push(queued));
         return;
@@ -165,7 +184,8 @@ async fn attempt(simulation: &Simulation, queued: &Queued) -> bool {
         request = request.header("Elements-Webhook-Signature", signature(&key, &queued.body));
     }
     let answer = request.send().await.map(|answer| answer.status());
-    let outcome = answer.as_ref().map_or_else(|_| "no answer".to_owned(), |status| status.as_u16().to_string());
+    let outcome =
+        answer.as_ref().map_or_else(|_| "no answer".to_owned(), |status| status.as_u16().to_string());
     simulation.record(format!("notification {}", queued.id), &url, outcome);
     answer.is_ok_and(|status| status.is_success())
 }
@@ -178,9 +198,18 @@ fn signature(key: &str, body: &str) -> String {
     format!("sha256={}", STANDARD.encode(digest))
 }
 
-pub(super) async fn events(_: Platform, id: web::Path<i64>, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn events(
+    _: Platform,
+    id: web::Path<i64>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     let all: Vec<Value> = simulation.with(|world| {
-        world.events.iter().filter(|event| event["elementInstanceId"].as_i64() == Some(*id)).cloned().collect()
+        world
+            .events
+            .iter()
+            .filter(|event| event["elementInstanceId"].as_i64() == Some(*id))
+            .cloned()
+            .collect()
     });
     HttpResponse::Ok().json(all)
 }
@@ -193,13 +222,15 @@ pub(super) struct Where {
 }
 
 fn matching(simulation: &Simulation, condition: &str, take: bool) -> Vec<Queued> {
-    let url = condition.split("config.url='").nth(1).and_then(|rest| rest.split('\'').next()).map(str::to_owned);
+    let url =
+        condition.split("config.url='").nth(1).and_then(|rest| rest.split('\'').next()).map(str::to_owned);
     simulation.with(|world| {
         let instances = &world.instances;
         let wanted = |queued: &Queued| {
             url.as_ref().is_none_or(|url| {
                 let instance = instances.get(&queued.instance);
-                instance.is_some_and(|one| text(&one.configuration, "event.notification.callback.url") == *url)
+                instance
+                    .is_some_and(|one| text(&one.configuration, "event.notification.callback.url") == *url)
             })
         };
         let (found, rest): (Vec<Queued>, Vec<Queued>) = world.queue.iter().cloned().partition(wanted);
@@ -215,13 +246,22 @@ fn matching(simulation: &Simulation, condition: &str, take: bool) -> Vec<Queued>
     })
 }
 
-pub(super) async fn queued(_: Platform, query: web::Query<Where>, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn queued(
+    _: Platform,
+    query: web::Query<Where>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     let found = matching(&simulation, &query.condition, false);
-    let shown = found.iter().map(|one| json!({ "notificationId": one.id, "status": "queued", "channel": "webhook" }));
+    let shown =
+        found.iter().map(|one| json!({ "notificationId": one.id, "status": "queued", "channel": "webhook" }));
     HttpResponse::Ok().json(shown.collect::<Vec<_>>())
 }
 
-pub(super) async fn redeliver(_: Platform, query: web::Query<Where>, simulation: web::Data<Simulation>) -> HttpResponse {
+pub(super) async fn redeliver(
+    _: Platform,
+    query: web::Query<Where>,
+    simulation: web::Data<Simulation>,
+) -> HttpResponse {
     let found = matching(&simulation, &query.condition, true);
     let count = found.len();
     found.into_iter().for_each(|queued| send(&simulation, queued));
@@ -237,7 +277,8 @@ pub(in crate::simulator) fn redeliver_all(simulation: &web::Data<Simulation>) {
 mod tests {
     #[test]
     fn the_simulator_signs_as_cloud_elements_published() {
-        let signed = super::signature("MySecretEventSignatureKey", "<INSERT_EVENT_NOTIFICATION_RESPONSE_BODY>");
+        let signed =
+            super::signature("MySecretEventSignatureKey", "<INSERT_EVENT_NOTIFICATION_RESPONSE_BODY>");
         assert_eq!(signed, "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ=");
     }
 }

@@ -58,10 +58,17 @@ fn registered(request: &Request, simulation: &Simulation) -> Result<String, Http
         response
     };
     simulation.with(|world| match world.app(&request.client_id) {
-        None => Err(refused("invalid_client", format!("No app is registered with the client_id {:?}.", request.client_id))),
+        None => Err(refused(
+            "invalid_client",
+            format!("No app is registered with the client_id {:?}.", request.client_id),
+        )),
         Some(app) if !app.redirect_uris.contains(&request.redirect_uri) => Err(refused(
             "redirect_uri_mismatch",
-            format!("{:?} is not what was registered: {}.", request.redirect_uri, app.redirect_uris.join(", ")),
+            format!(
+                "{:?} is not what was registered: {}.",
+                request.redirect_uri,
+                app.redirect_uris.join(", ")
+            ),
         )),
         Some(app) => Ok(app.name.clone()),
     })
@@ -89,7 +96,10 @@ pub(super) async fn decide(form: web::Form<Decision>, simulation: web::Data<Simu
         allowed.then(|| {
             let code = world.hex(32);
             let (client_id, redirect_uri) = (request.client_id.clone(), request.redirect_uri.clone());
-            world.codes.insert(code.clone(), Code { client_id, redirect_uri, account, issued_at: now, spent: false });
+            world.codes.insert(
+                code.clone(),
+                Code { client_id, redirect_uri, account, issued_at: now, spent: false },
+            );
             code
         })
     });

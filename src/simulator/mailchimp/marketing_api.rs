@@ -37,9 +37,10 @@ impl FromRequest for Caller {
     type Future = std::future::Ready<Result<Self, actix_web::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(admit(request).map_err(|refusal| {
-            actix_web::error::InternalError::from_response("refused", refusal).into()
-        }))
+        std::future::ready(
+            admit(request)
+                .map_err(|refusal| actix_web::error::InternalError::from_response("refused", refusal).into()),
+        )
     }
 }
 
@@ -54,17 +55,26 @@ fn admit(request: &HttpRequest) -> Result<Caller, HttpResponse> {
         let title = wanted.to_str().unwrap_or("Unknown").to_owned();
         return Err(problem(StatusCode::BAD_REQUEST, &title, "Triggered by X-Trigger-Error."));
     }
-    let missing = || problem(StatusCode::UNAUTHORIZED, "API Key Missing", "Your request did not include an API key.");
+    let missing =
+        || problem(StatusCode::UNAUTHORIZED, "API Key Missing", "Your request did not include an API key.");
     let token = request.headers().get(AUTHORIZATION).and_then(|value| bearer_or_basic(value.to_str().ok()?));
     let token = token.ok_or_else(missing)?;
     let account = simulation.with(|world| {
         let account = world.tokens.get(&token).copied();
         let account = account.ok_or_else(|| {
-            problem(StatusCode::UNAUTHORIZED, "API Key Invalid", "Your API key may be invalid, or you've attempted to access the wrong datacenter.")
+            problem(
+                StatusCode::UNAUTHORIZED,
+                "API Key Invalid",
+                "Your API key may be invalid, or you've attempted to access the wrong datacenter.",
+            )
         })?;
         let running = world.running.entry(account).or_default();
         if *running >= AT_ONCE {
-            return Err(problem(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests", "You have exceeded the limit of 10 simultaneous connections."));
+            return Err(problem(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too Many Requests",
+                "You have exceeded the limit of 10 simultaneous connections.",
+            ));
         }
         *running += 1;
         Ok(account)
@@ -169,7 +179,8 @@ fn webhook_json(list: &str, webhook: &Webhook) -> Value {
 pub(super) async fn webhooks(caller: Caller, id: web::Path<String>) -> HttpResponse {
     caller.on_list(&id, |list| {
         let all: Vec<Value> = list.webhooks.iter().map(|webhook| webhook_json(list.id, webhook)).collect();
-        HttpResponse::Ok().json(json!({ "webhooks": all, "list_id": list.id, "total_items": list.webhooks.len() }))
+        HttpResponse::Ok()
+            .json(json!({ "webhooks": all, "list_id": list.id, "total_items": list.webhooks.len() }))
     })
 }
 
@@ -212,7 +223,12 @@ pub(super) async fn create_webhook(
 
 fn invalid(message: &str) -> HttpResponse {
     let errors = json!([{ "field": "url", "message": message }]);
-    problem_with(StatusCode::BAD_REQUEST, "Invalid Resource", "The resource submitted could not be validated.", errors)
+    problem_with(
+        StatusCode::BAD_REQUEST,
+        "Invalid Resource",
+        "The resource submitted could not be validated.",
+        errors,
+    )
 }
 
 pub(super) async fn change_webhook(
@@ -224,7 +240,9 @@ pub(super) async fn change_webhook(
     let change = body.into_inner();
     caller.on_list(&list, |list| {
         let list_id = list.id;
-        let Some(webhook) = list.webhooks.iter_mut().find(|webhook| webhook.id == id) else { return not_found() };
+        let Some(webhook) = list.webhooks.iter_mut().find(|webhook| webhook.id == id) else {
+            return not_found();
+        };
         webhook.events = change.events.unwrap_or_else(|| webhook.events.clone());
         webhook.sources = change.sources.unwrap_or_else(|| webhook.sources.clone());
         HttpResponse::Ok().json(webhook_json(list_id, webhook))

@@ -84,11 +84,17 @@ pub(in crate::simulator) fn is_loopback(url: &str) -> bool {
 }
 
 /// Tells every webhook of the list. `email` is the contact's.
-pub(in crate::simulator) fn announce(simulation: &web::Data<Simulation>, list: &str, contact: (&str, &str), change: Change) {
+pub(in crate::simulator) fn announce(
+    simulation: &web::Data<Simulation>,
+    list: &str,
+    contact: (&str, &str),
+    change: Change,
+) {
     let faults = simulation.faults();
     let event = if faults.unknown_type { "telepathy" } else { change.event() };
     let body = form(simulation, event, if faults.wrong_list { "0000000000" } else { list }, contact);
-    let webhooks = simulation.with(|world| world.list(list).map(|list| list.webhooks.clone()).unwrap_or_default());
+    let webhooks =
+        simulation.with(|world| world.list(list).map(|list| list.webhooks.clone()).unwrap_or_default());
     for webhook in webhooks {
         let wanted = |flags: &Value, name: &str| flags.get(name).and_then(Value::as_bool).unwrap_or(true);
         if webhook.enabled && wanted(&webhook.events, change.event()) && wanted(&webhook.sources, "admin") {
@@ -106,9 +112,15 @@ fn form(simulation: &Simulation, event: &str, list: &str, (id, email): (&str, &s
         form.append_pair("data[action]", "unsub").append_pair("data[reason]", "manual");
     }
     let fields = [
-        ("data[id]", id), ("data[list_id]", list), ("data[email]", email), ("data[email_type]", "html"),
-        ("data[ip_opt]", "203.0.113.9"), ("data[web_id]", "481516"), ("data[merges][EMAIL]", email),
-        ("data[merges][FNAME]", "Ines"), ("data[merges][LNAME]", "Okoro"),
+        ("data[id]", id),
+        ("data[list_id]", list),
+        ("data[email]", email),
+        ("data[email_type]", "html"),
+        ("data[ip_opt]", "203.0.113.9"),
+        ("data[web_id]", "481516"),
+        ("data[merges][EMAIL]", email),
+        ("data[merges][FNAME]", "Ines"),
+        ("data[merges][LNAME]", "Okoro"),
     ];
     form.extend_pairs(fields).finish()
 }

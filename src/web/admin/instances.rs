@@ -138,7 +138,11 @@ impl From<&Instance> for InstanceRow {
 }
 
 /// `GET /admin/instances/{id}`
-pub async fn instance(_: SignedIn, id: web::Path<String>, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+pub async fn instance(
+    _: SignedIn,
+    id: web::Path<String>,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
     let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
     let instance = app.storage.instance(id).await?.ok_or(Failure::NotFound)?;
     let timeline = app.storage.timeline(id).await?;
@@ -177,9 +181,17 @@ fn facts(instance: &Instance) -> Vec<Fact> {
     vec![
         text("Gangway id", instance.id.to_string(), true),
         text("Element", instance.element.clone(), true),
-        text("Element instance", upstream.map_or("none".into(), |found| found.element_instance_id.to_string()), true),
+        text(
+            "Element instance",
+            upstream.map_or("none".into(), |found| found.element_instance_id.to_string()),
+            true,
+        ),
         text("Reference", instance.reference.to_string(), true),
-        text("Events", upstream.map_or("none", |found| if found.events_enabled { "on" } else { "off" }).into(), false),
+        text(
+            "Events",
+            upstream.map_or("none", |found| if found.events_enabled { "on" } else { "off" }).into(),
+            false,
+        ),
         moment("Created", Some(instance.created_at)),
         moment("Connected", upstream.map(|found| found.connected_at)),
         moment("First event", instance.first_event_at),

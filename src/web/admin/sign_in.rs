@@ -250,8 +250,17 @@ mod tests {
     #[test]
     fn f01_after_signing_in_nobody_is_sent_elsewhere() {
         for elsewhere in [
-            "", "//evil.example", "/\\evil.example", "/admin/\\evil", "https://evil.example", "/\t/evil.example",
-            "/admin/ \r\nSet-Cookie: a=b", "javascript:alert(1)", "admin/instances", "/adminevil", "/instances/1",
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "/admin/\\evil",
+            "https://evil.example",
+            "/\t/evil.example",
+            "/admin/ \r\nSet-Cookie: a=b",
+            "javascript:alert(1)",
+            "admin/instances",
+            "/adminevil",
+            "/instances/1",
         ] {
             assert_eq!(within_the_console(elsewhere), "/admin/instances", "{elsewhere:?}");
         }

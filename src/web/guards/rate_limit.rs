@@ -40,7 +40,9 @@ impl RateLimit {
     }
 
     fn admit(&self, request: &HttpRequest) -> Result<Admitted, Failure> {
-        let (Some(limiter), Some(peer)) = (&self.limiter, request.peer_addr()) else { return Ok(Admitted(())) };
+        let (Some(limiter), Some(peer)) = (&self.limiter, request.peer_addr()) else {
+            return Ok(Admitted(()));
+        };
         let client = self.client(request, peer);
         limiter.check_key(&network(client)).map(|()| Admitted(())).map_err(|until| {
             let wait: Duration = until.wait_time_from(self.clock.now());

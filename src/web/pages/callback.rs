@@ -75,11 +75,17 @@ fn not_granted(error: ErrorCode, claimed: &ClaimedRequest, app: &Gangway) -> Pro
     let (headline, sentences): (_, &[&str]) = match error {
         ErrorCode::AccessDenied => (
             "You chose not to connect",
-            &["Nothing was shared and nothing was changed.", "If that was not what you meant, you can try again at any time."],
+            &[
+                "Nothing was shared and nothing was changed.",
+                "If that was not what you meant, you can try again at any time.",
+            ],
         ),
         ErrorCode::ServerTrouble => (
             "MailChimp could not finish",
-            &["MailChimp reported trouble on its side.", "Nothing was shared. Please approve again in a minute."],
+            &[
+                "MailChimp reported trouble on its side.",
+                "Nothing was shared. Please approve again in a minute.",
+            ],
         ),
         ErrorCode::Misconfigured => (
             "We need to fix something on our side",

@@ -44,7 +44,9 @@ pub async fn feed(
     let watcher = app.feed.watch();
     let instance = visible(&app, &session, &id).await?.id;
     let open = Open { app, watcher, instance, seen: query.into_inner().seen, greeted: false };
-    Ok(HttpResponse::Ok().content_type("text/event-stream; charset=utf-8").streaming(stream::unfold(open, next)))
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream; charset=utf-8")
+        .streaming(stream::unfold(open, next)))
 }
 
 async fn next(mut open: Open) -> Option<(Result<Bytes, Failure>, Open)> {

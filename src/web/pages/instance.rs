@@ -64,7 +64,8 @@ struct StoppedPage {
 pub(super) async fn visible(app: &Gangway, session: &BrowserSession, id: &str) -> Result<Instance, Failure> {
     let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
     let instance = app.storage.instance(id).await?.ok_or(Failure::NotFound)?;
-    if session.browser().as_ref() == Some(&instance.browser) || SignedIn::check(app, session).await?.is_some() {
+    if session.browser().as_ref() == Some(&instance.browser) || SignedIn::check(app, session).await?.is_some()
+    {
         Ok(instance)
     } else {
         Err(Failure::NotFound)
@@ -134,7 +135,11 @@ fn in_words(elapsed: time::Duration) -> String {
     }
 }
 
-async fn connected(app: &Gangway, instance: &Instance, connection: &Connection) -> Result<ConnectedPage, StorageError> {
+async fn connected(
+    app: &Gangway,
+    instance: &Instance,
+    connection: &Connection,
+) -> Result<ConnectedPage, StorageError> {
     let first_event = match instance.first_event_at {
         None => None,
         Some(at) => {
@@ -162,15 +167,24 @@ fn failed(app: &Gangway, instance: &Instance, problem: &Problem) -> ProblemPage 
     let (headline, sentences): (_, &[&str]) = match problem.kind {
         ProblemKind::GrantRefused => (
             "MailChimp did not accept the approval",
-            &["An approval is good for half a minute and for one use; this one came too late or twice.", "Nothing was connected. Please approve again."],
+            &[
+                "An approval is good for half a minute and for one use; this one came too late or twice.",
+                "Nothing was connected. Please approve again.",
+            ],
         ),
         ProblemKind::SetupRefused => (
             "We need to fix something on our side",
-            &["Our access was not accepted. This is our fault, not yours.", "Nothing was connected. Please tell us the reference below; you can approve again once it is fixed."],
+            &[
+                "Our access was not accepted. This is our fault, not yours.",
+                "Nothing was connected. Please tell us the reference below; you can approve again once it is fixed.",
+            ],
         ),
         _ => (
             "MailChimp did not answer",
-            &["We looked for the connection and it was not made.", "Nothing was connected. Please approve again; it takes a few seconds."],
+            &[
+                "We looked for the connection and it was not made.",
+                "Nothing was connected. Please approve again; it takes a few seconds.",
+            ],
         ),
     };
     ProblemPage {

@@ -1,0 +1,210 @@
+//! Claims, transitions, secrets, lists.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::elements::{Connection, Problem, ProblemKind};
+use crate::oauth::ErrorCode;
+
+on_every_database!(
+    a_state_is_claimed_once_and_the_others_lead_to_the_winner,
+    a_denial_claims_the_state_too,
+    a_transition_replaces_only_the_state_it_came_from,
+    a_connected_instance_reads_back_and_its_token_is_sealed,
+    the_grant_code_is_sealed_and_goes_once_the_outcome_is_known,
+    a_row_that_fits_no_state_is_a_named_error,
+    a_sealed_key_opens_in_its_own_row_alone,
+    a_failing_write_does_not_fail_its_neighbours,
+    pages_hold_every_instance_once_and_in_order,
+    only_open_outcomes_are_unsettled,
+    the_wrong_key_does_not_open_and_the_previous_one_does,
+);
+
+fn connection() -> Connection {
+    Connection { element_instance_id: 700_123, events_enabled: true, connected_at: NOON }
+}
+
+async fn connect(bench: &Bench, new: &NewInstanceRow) -> bool {
+    let state = InstanceState::Provisioning.connect(connection()).unwrap();
+    let after = Instance { state, ..new.instance.clone() };
+    let token = SecretString::from("canary-token");
+    bench.storage.transition("provisioning", &after, Some(&token), bench.step("connected")).await.unwrap()
+}
+
+async fn a_state_is_claimed_once_and_the_others_lead_to_the_winner(bench: Bench) {
+    let state = bench.state();
+    let tries = (0..100).map(|_| async {
+        let new = bench.new_row();
+        let request = bench.request(Trip::Granted(new.instance.id));
+        let code = GrantCode::new("c");
+        let claim = bench.storage.claim_grant(state, &request, &code, &new, bench.step("granted")).await;
+        (new.instance.id, claim.unwrap())
+    });
+    let claims = futures_util::future::join_all(tries).await;
+    let won: Vec<Uuid> =
+        claims.iter().filter(|(_, claim)| matches!(claim, Claim::Won)).map(|(id, _)| *id).collect();
+    assert_eq!(won.len(), 1);
+    for (_, claim) in &claims {
+        if let Claim::Lost(earlier) = claim {
+            assert_eq!(earlier.trip, Trip::Granted(won[0]));
+        }
+    }
+    assert_eq!(bench.count("SELECT count(*) FROM instances").await, 1);
+    assert_eq!(bench.count("SELECT count(*) FROM timeline").await, 1);
+}
+
+async fn a_denial_claims_the_state_too(bench: Bench) {
+    let state = bench.state();
+    let denied = bench.request(Trip::Denied(ErrorCode::AccessDenied));
+    assert!(matches!(bench.storage.claim_denial(state, &denied).await.unwrap(), Claim::Won));
+    let new = bench.new_row();
+    let granted = bench.request(Trip::Granted(new.instance.id));
+    let claim =
+        bench.storage.claim_grant(state, &granted, &GrantCode::new("c"), &new, bench.step("granted")).await;
+    assert!(matches!(claim.unwrap(), Claim::Lost(earlier) if earlier.id == denied.id));
+    assert_eq!(bench.count("SELECT count(*) FROM instances").await, 0);
+    let read = bench.storage.claimed_request_by_id(denied.id).await.unwrap().unwrap();
+    assert_eq!((read.trip, read.reference), (denied.trip, denied.reference));
+}
+
+async fn a_transition_replaces_only_the_state_it_came_from(bench: Bench) {
+    let new = bench.provisioning().await;
+    assert!(connect(&bench, &new).await);
+    let failed = InstanceState::Failed(Problem::new(ProblemKind::NotFound));
+    let after = Instance { state: failed, ..new.instance.clone() };
+    assert!(!bench.storage.transition("provisioning", &after, None, bench.step("failed")).await.unwrap());
+    let now = bench.storage.instance(new.instance.id).await.unwrap().unwrap();
+    assert_eq!(now.state, InstanceState::Connected(connection()));
+    let steps = bench.storage.timeline(new.instance.id).await.unwrap();
+    assert_eq!(steps.len(), 2, "no line for what did not happen");
+}
+
+async fn a_connected_instance_reads_back_and_its_token_is_sealed(bench: Bench) {
+    let new = bench.provisioning().await;
+    assert!(bench.storage.instance_token(new.instance.id).await.unwrap().is_none());
+    connect(&bench, &new).await;
+    let token = bench.storage.instance_token(new.instance.id).await.unwrap().unwrap();
+    assert_eq!(token.expose_secret(), "canary-token");
+    let sealed: Vec<u8> =
+        sqlx::query_scalar("SELECT token FROM instances").fetch_one(&bench.raw().await).await.unwrap();
+    assert!(!String::from_utf8_lossy(&sealed).contains("canary"));
+    let (read, key) = bench.storage.instance_with_key(new.instance.id).await.unwrap().unwrap();
+    assert_eq!((read.name, key.expose()), (new.instance.name, new.signature_key.expose()));
+}
+
+async fn the_grant_code_is_sealed_and_goes_once_the_outcome_is_known(bench: Bench) {
+    let new = bench.provisioning().await;
+    let read = "SELECT code FROM authorization_requests";
+    let sealed: Option<Vec<u8>> = sqlx::query_scalar(read).fetch_one(&bench.raw().await).await.unwrap();
+    assert!(!String::from_utf8_lossy(&sealed.unwrap()).contains("canary"));
+    connect(&bench, &new).await;
+    let gone: Option<Vec<u8>> = sqlx::query_scalar(read).fetch_one(&bench.raw().await).await.unwrap();
+    assert_eq!(gone, None);
+}
+
+async fn a_row_that_fits_no_state_is_a_named_error(bench: Bench) {
+    let new = bench.provisioning().await;
+    for sabotage in [
+        "UPDATE instances SET state = 'connected'",
+        "UPDATE instances SET state = 'sleeping'",
+        "UPDATE instances SET state = 'provisioning', problem_kind = 'not_found_upstream'",
+        "UPDATE instances SET state = 'failed', problem_kind = 'nonsense'",
+        "UPDATE instances SET problem_kind = NULL, element_instance_id = 7",
+    ] {
+        sqlx::query(sabotage).execute(&bench.raw().await).await.unwrap();
+        let read = bench.storage.instance(new.instance.id).await;
+        assert!(matches!(read, Err(StorageError::Inconsistent(_))), "{sabotage}: {read:?}");
+    }
+}
+
+async fn a_sealed_key_opens_in_its_own_row_alone(bench: Bench) {
+    let (one, two) = (bench.provisioning().await, bench.provisioning().await);
+    let copy = "UPDATE instances SET signature_key = (SELECT signature_key FROM instances WHERE id = $1) WHERE id = $2";
+    let ids = (one.instance.id.to_string(), two.instance.id.to_string());
+    sqlx::query(copy).bind(ids.0).bind(ids.1).execute(&bench.raw().await).await.unwrap();
+    assert!(bench.storage.instance_with_key(one.instance.id).await.is_ok());
+    let moved = bench.storage.instance_with_key(two.instance.id).await;
+    assert!(matches!(moved, Err(StorageError::DoesNotOpen(_))));
+}
+
+async fn a_failing_write_does_not_fail_its_neighbours(bench: Bench) {
+    let taken = bench.provisioning().await;
+    let writes = (0..50).map(|number| {
+        // Every tenth takes an id that exists: the insert fails, whatever else is in its group.
+        let mut new = bench.new_row();
+        if number % 10 == 0 {
+            new.instance.id = taken.instance.id;
+        }
+        let bench = &bench;
+        async move {
+            let request = bench.request(Trip::Granted(new.instance.id));
+            let code = GrantCode::new("c");
+            bench
+                .storage
+                .claim_grant(bench.state(), &request, &code, &new, bench.step("granted"))
+                .await
+                .is_ok()
+        }
+    });
+    let outcomes = futures_util::future::join_all(writes).await;
+    assert_eq!(outcomes.iter().filter(|ok| **ok).count(), 45);
+    assert_eq!(bench.count("SELECT count(*) FROM instances").await, 46);
+    assert_eq!(
+        bench.count("SELECT count(*) FROM authorization_requests").await,
+        46,
+        "no half of a failed one"
+    );
+}
+
+async fn pages_hold_every_instance_once_and_in_order(bench: Bench) {
+    let mut all = Vec::new();
+    let mut connected = Vec::new();
+    for number in 0..23 {
+        let new = bench.provisioning().await;
+        if number % 3 == 0 {
+            connect(&bench, &new).await;
+            connected.push(new.instance.id);
+        }
+        all.push(new.instance.id);
+    }
+    for (state, mut expected) in [(None, all), (Some("connected"), connected)] {
+        expected.sort_by(|one, two| two.cmp(one));
+        for limit in [1, 2, 7, 22, 23, 24, 500] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = bench.storage.instances(state, after, limit).await.unwrap();
+                assert!(page.items.len() <= usize::from(limit));
+                found.extend(page.items.iter().map(|instance| instance.id));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{state:?} by {limit}");
+        }
+    }
+}
+
+async fn only_open_outcomes_are_unsettled(bench: Bench) {
+    let (open, lost, settled) =
+        (bench.provisioning().await, bench.provisioning().await, bench.provisioning().await);
+    connect(&bench, &settled).await;
+    let state = InstanceState::Provisioning.lose(Problem::new(ProblemKind::NoAnswer)).unwrap();
+    let after = Instance { state, ..lost.instance.clone() };
+    assert!(bench.storage.transition("provisioning", &after, None, bench.step("unknown")).await.unwrap());
+    let mut ids: Vec<Uuid> = bench.storage.unsettled(10).await.unwrap().iter().map(|one| one.id).collect();
+    ids.sort();
+    let mut expected = vec![open.instance.id, lost.instance.id];
+    expected.sort();
+    assert_eq!(ids, expected);
+}
+
+async fn the_wrong_key_does_not_open_and_the_previous_one_does(bench: Bench) {
+    let new = bench.provisioning().await;
+    connect(&bench, &new).await;
+    let (old, fresh) = (bench.key.clone(), SecretKey::draw(bench.entropy()));
+    let bench = bench.reopened(&fresh, Some(&old)).await.expect("the previous key still opens");
+    assert!(bench.storage.instance_token(new.instance.id).await.unwrap().is_some());
+    let wrong = bench.reopened(&fresh, None).await;
+    assert!(matches!(wrong.err(), Some(OpenError::WrongKey)));
+}
