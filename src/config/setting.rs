@@ -158,13 +158,17 @@ pub(super) fn argon2id_hash(text: &str) -> Result<String, String> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every parser here")]
 pub(super) fn comma_list(text: &str) -> Result<Vec<String>, String> {
-    Ok(text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect())
+    Ok(words(text).map(str::to_owned).collect())
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
-    comma_list(text)?
-        .iter()
+    words(text)
         .map(|word| {
             word.parse::<IpNet>()
                 .or_else(|_| word.parse::<IpAddr>().map(IpNet::from))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The switches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the control page")]
 pub struct Faults {
     /// Mailchimp: approving denies all the same.
     pub deny: bool,

@@ -151,7 +151,6 @@ pub(super) struct Ledger {
 }
 
 impl Simulation {
-    #[expect(clippy::disallowed_methods, reason = "the other side has its own client, built here alone")]
     pub(super) fn new(origin: String, clock: SharedClock) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())

@@ -54,6 +54,7 @@ fn code_place(id: &str) -> Place<'_> {
 
 impl Storage {
     /// Claims the state with a grant: request, instance and first step, in one transaction.
+    #[expect(clippy::too_many_arguments, reason = "one transaction of four rows")]
     pub async fn claim_grant(
         &self,
         state: StateHash,

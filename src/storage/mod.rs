@@ -85,6 +85,9 @@ pub enum OpenError {
     /// The database says no.
     #[error("the database cannot be opened")]
     Database(#[source] sqlx::Error),
+    /// It cannot be written to.
+    #[error("the database cannot be written to")]
+    Write(#[from] StorageError),
     /// The tables cannot be brought up to date.
     #[error("the database's tables cannot be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -159,18 +162,11 @@ impl Storage {
             .bind(CHECK.row)
             .fetch_optional(&self.readers)
             .await?;
-        match known {
-            Some(sealed) => self.sealer.open(CHECK, &sealed).map(|_| ()).map_err(|_| OpenError::WrongKey),
-            None => {
-                let write = KeyCheck { name: CHECK.row, sealed: self.sealer.seal(CHECK, b"gangway") };
-                match self.writer.write(write).await {
-                    Err(StorageError::Database(error)) => {
-                        Err(OpenError::Database(Arc::into_inner(error).unwrap_or(sqlx::Error::WorkerCrashed)))
-                    }
-                    _ => Ok(()),
-                }
-            }
+        if let Some(sealed) = known {
+            return self.sealer.open(CHECK, &sealed).map(|_| ()).map_err(|_| OpenError::WrongKey);
         }
+        let write = KeyCheck { name: CHECK.row, sealed: self.sealer.seal(CHECK, b"gangway") };
+        Ok(self.writer.write(write).await?)
     }
 }
 

@@ -126,6 +126,7 @@ impl Failure {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one entry for each failure")]
     fn words(&self) -> Words {
         let words = |code, headline, sentences, next| Words { code, headline, sentences, next };
         match self {
@@ -248,7 +249,7 @@ impl Failure {
             Self::Storage(_) | Self::Internal(_) => tracing::error!(code, error = %self, "failed"),
             Self::AuthorizeUrl(error) => tracing::error!(code, %error, "failed"),
             Self::NotFound | Self::SignInFirst(_) | Self::Other(_) => {
-                tracing::debug!(code, error = %self, "refused")
+                tracing::debug!(code, error = %self, "refused");
             }
             _ => tracing::warn!(code, error = %self, "refused"),
         }

@@ -58,7 +58,7 @@ async fn a01_a02_a03_a15_a16_what_is_no_answer_for_this_browser_is_refused_witho
     let customer = app.browser();
     let state = parameter(&customer.start().await, "state");
     for query in [
-        "".to_owned(),
+        String::new(),
         "?code=c".into(),
         "?code=&state=".into(),
         "?state=".into(),

@@ -105,7 +105,7 @@ async fn serve(
         Script::Endless => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n").await?;
             loop {
-                stream.write_all(&[b'x'; 65536]).await?;
+                stream.write_all(&vec![b'x'; 65536]).await?;
                 taken.fetch_add(65536, Ordering::SeqCst);
             }
         }

@@ -1,6 +1,14 @@
 //! The HTTP suite: the real app on a free port with its own database; the other side is the simulator, or
 //! a fake that can be scripted. One module per family of routes; a row of the threat list is named by its id.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should say where"
+)]
+
 mod admin;
 mod app;
 mod architecture;

@@ -28,6 +28,7 @@ impl Drop for Other {
 }
 
 impl Other {
+    #[expect(clippy::unused_async, reason = "spawns, so it needs a runtime")]
     async fn start() -> Self {
         let clock = Arc::new(ManualClock::starting_at(datetime!(2026-11-23 12:00 UTC)));
         let simulator = Simulator::bind(SimulatorOptions { port: 0, clock: clock.clone() }).unwrap();
@@ -166,14 +167,14 @@ async fn an_audience_webhook_is_checked_with_a_get_and_shows_its_secret_once() {
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
     assert_eq!(refused.json::<Value>().await.unwrap()["errors"][0]["field"], "url");
     let ingest = other.url("/events/mailchimpv3");
-    let made: Value = make(ingest.clone()).await.unwrap().json().await.unwrap();
-    assert!(made["signing_secret"].as_str().unwrap().len() >= 24);
+    let webhook: Value = make(ingest.clone()).await.unwrap().json().await.unwrap();
+    assert!(webhook["signing_secret"].as_str().unwrap().len() >= 24);
     assert_eq!(
         make(format!("{ingest}?again")).await.unwrap().status(),
         StatusCode::BAD_REQUEST,
         "a duplicate"
     );
-    let one = format!("{webhooks}/{}", made["id"].as_str().unwrap());
+    let one = format!("{webhooks}/{}", webhook["id"].as_str().unwrap());
     let shown: Value = plain().get(&one).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
     assert!(shown.get("signing_secret").is_none());
     assert_eq!(

@@ -255,10 +255,9 @@ fn page(request: &actix_web::HttpRequest, element: Option<&str>, simulation: &Si
         return error(404, "No instances found");
     }
     let mut response = HttpResponse::Ok();
-    if found.len() > size {
-        if let Some(last) = found.get(size - 1) {
-            response.insert_header(("Elements-Next-Page-Token", last.id.to_string()));
-        }
+    let last = found.get(size - 1).filter(|_| found.len() > size);
+    if let Some(last) = last {
+        response.insert_header(("Elements-Next-Page-Token", last.id.to_string()));
     }
     response.json(found.iter().take(size).map(shown).collect::<Vec<_>>())
 }

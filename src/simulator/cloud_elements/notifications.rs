@@ -119,14 +119,10 @@ fn send(simulation: &web::Data<Simulation>, queued: Queued) {
     let faults = simulation.faults();
     let mut batch = vec![queued];
     if faults.reorder {
-        let held = simulation.with(|world| match world.held.take() {
-            Some(held) => Some(held),
-            None => {
-                world.held = batch.pop();
-                None
-            }
+        simulation.with(|world| match world.held.take() {
+            Some(held) => batch.push(held),
+            None => world.held = batch.pop(),
         });
-        batch.extend(held);
     }
     for one in batch {
         if faults.duplicate {
@@ -264,13 +260,17 @@ pub(super) async fn redeliver(
 ) -> HttpResponse {
     let found = matching(&simulation, &query.condition, true);
     let count = found.len();
-    found.into_iter().for_each(|queued| send(&simulation, queued));
+    for queued in found {
+        send(&simulation, queued);
+    }
     HttpResponse::Ok().json(json!({ "redelivering": count }))
 }
 
 /// The control page's button.
 pub(in crate::simulator) fn redeliver_all(simulation: &web::Data<Simulation>) {
-    matching(simulation, "", true).into_iter().for_each(|queued| send(simulation, queued));
+    for queued in matching(simulation, "", true) {
+        send(simulation, queued);
+    }
 }
 
 #[cfg(test)]

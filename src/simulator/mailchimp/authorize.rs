@@ -77,7 +77,8 @@ fn registered(request: &Request, simulation: &Simulation) -> Result<String, Http
 /// What the person decided.
 #[derive(Deserialize)]
 pub(super) struct Decision {
-    decision: String,
+    #[serde(rename = "decision")]
+    choice: String,
     #[serde(default)]
     account: usize,
     #[serde(flatten)]
@@ -86,13 +87,13 @@ pub(super) struct Decision {
 
 /// Back to the redirect URI, with a code or with `access_denied`.
 pub(super) async fn decide(form: web::Form<Decision>, simulation: web::Data<Simulation>) -> HttpResponse {
-    let Decision { decision, account, request } = form.into_inner();
+    let Decision { choice, account, request } = form.into_inner();
     if let Err(refusal) = registered(&request, &simulation) {
         return refusal;
     }
     let now = simulation.clock.now();
     let code = simulation.with(|world| {
-        let allowed = decision == "allow" && !world.faults.deny && account < world.accounts.len();
+        let allowed = choice == "allow" && !world.faults.deny && account < world.accounts.len();
         allowed.then(|| {
             let code = world.hex(32);
             let (client_id, redirect_uri) = (request.client_id.clone(), request.redirect_uri.clone());

@@ -1,0 +1,146 @@
+//! Headless Chromium through WebDriver, dressed as a telephone or a desk.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use url::{ParseError, Url};
+
+/// The reader's preferences and window.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub scheme: &'static str,
+    pub width: u32,
+}
+
+/// A browser of its own; ends with the test.
+pub struct Chromium {
+    client: Client,
+    driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+/// A command of the Chrome DevTools protocol.
+#[derive(Debug)]
+struct DevTools(Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (reqwest::Method, Option<String>) {
+        (reqwest::Method::POST, Some(self.0.to_string()))
+    }
+}
+
+impl Chromium {
+    /// `None`, said aloud, where there is no Chromium; in CI that is a failure.
+    pub async fn start(script: bool) -> Option<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(driver) = driver else {
+            assert!(std::env::var_os("CI").is_none(), "chromedriver is missing");
+            eprintln!("SKIPPED: chromedriver is not installed");
+            return None;
+        };
+        let profile = tempfile::tempdir().unwrap();
+        let mut capabilities = serde_json::Map::new();
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            "--disable-dev-shm-usage",
+            &format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let mut options = json!({ "args": arguments });
+        if !script {
+            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
+        }
+        capabilities.insert("goog:chromeOptions".to_owned(), options);
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities);
+        for _ in 0..100 {
+            if let Ok(client) = builder.connect(&format!("http://127.0.0.1:{port}")).await {
+                return Some(Self { client, driver, _profile: profile });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("chromedriver did not answer");
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        self.client.issue_cmd(DevTools(json!({ "cmd": command, "params": parameters }))).await.unwrap();
+    }
+
+    pub async fn look(&self, look: Look) {
+        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": look.scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", scheme).await;
+        let window = json!({ "width": look.width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", window).await;
+    }
+
+    pub async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    pub async fn click(&self, selector: &str) {
+        self.client.wait().for_element(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+    }
+
+    /// Waits until the one element shows `words`. The page may be replaced while it is read.
+    pub async fn wait_for(&self, selector: &str, words: &str) {
+        let mut shown = String::new();
+        for _ in 0..400 {
+            if let Ok(element) = self.client.find(Locator::Css(selector)).await {
+                shown = element.text().await.unwrap_or_default();
+                if shown.contains(words) {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{selector} never showed {words:?} but {shown:?}");
+    }
+
+    /// WCAG 2.2 AA as far as a program can tell, and nothing wider than the window.
+    pub async fn check(&self, page: &str) {
+        let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
+        let wide =
+            self.client.execute("return document.documentElement.scrollWidth - innerWidth", vec![]).await;
+        assert!(wide.unwrap().as_i64().unwrap() <= 0, "{page} is wider than the window");
+        let Ok(axe) = std::fs::read_to_string(axe) else {
+            assert!(std::env::var_os("CI").is_none(), "axe-core is missing: npm ci in tests/browser");
+            eprintln!("SKIPPED: axe-core is not installed (npm ci in tests/browser)");
+            return;
+        };
+        self.client.execute(&axe, vec![]).await.unwrap();
+        let run = "const done = arguments[arguments.length - 1];
+            axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
+               .then(found => done(found.violations.map(one => one.id + ': ' + one.nodes.map(node => node.target).join(' '))));";
+        let violations = self.client.execute_async(run, vec![]).await.unwrap();
+        assert_eq!(violations, json!([]), "{page}");
+    }
+
+    pub async fn close(self) {
+        self.client.clone().close().await.unwrap();
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

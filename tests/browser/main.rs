@@ -1,0 +1,100 @@
+//! The whole journey as a person takes it: the demo of the real binary, in headless Chromium, light and
+//! dark, on a telephone and on a desk, with an accessibility check of every page; and once without script.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should say where, and is told by its environment where it runs"
+)]
+
+mod chromium;
+mod demo;
+
+use std::time::Instant;
+
+use chromium::{Chromium, Look};
+use demo::Demo;
+
+const LIGHT_DESK: Look = Look { scheme: "light", width: 1280 };
+const LIGHT_PHONE: Look = Look { scheme: "light", width: 320 };
+const DARK_DESK: Look = Look { scheme: "dark", width: 1280 };
+const DARK_PHONE: Look = Look { scheme: "dark", width: 320 };
+
+async fn journey(look: Look) {
+    let Some(browser) = Chromium::start(true).await else { return };
+    browser.look(look).await;
+    let demo = Demo::start();
+
+    browser.open(&demo.home).await;
+    browser.check("landing").await;
+    browser.click("button.primary").await;
+    browser.wait_for("h1", "Allow Gangway demo?").await;
+    browser.check("the simulator's consent").await;
+    browser.click("button[value=cancel]").await;
+    browser.wait_for("h1", "You chose not to connect").await;
+    browser.check("denied").await;
+
+    let started = Instant::now();
+    browser.click("button.primary").await;
+    browser.wait_for("h1", "Allow Gangway demo?").await;
+    browser.click("button[value=allow]").await;
+    browser.wait_for("h1", "MailChimp is connected").await;
+    browser.check("connected").await;
+    demo.add_contact().await;
+    browser.wait_for("main", "First event received at").await;
+    assert!(started.elapsed().as_secs() < 10, "the journey took {:?}", started.elapsed());
+    browser.check("proven").await;
+
+    browser.open(&demo.control).await;
+    browser.check("the simulator's control page").await;
+    browser.open(&format!("{}/oauth/callback?code=x&state=y", demo.home)).await;
+    browser.check("another browser").await;
+    browser.open(&format!("{}/admin/sign-in", demo.home)).await;
+    browser.check("sign-in").await;
+    browser.open(&demo.sign_in_link).await;
+    browser.check("the first sign-in").await;
+    browser.click("button.primary").await;
+    browser.wait_for("h1", "Instances").await;
+    browser.check("instances").await;
+    browser.click("tbody a").await;
+    browser.wait_for("main", "Timeline").await;
+    browser.check("one instance").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_and_the_operator_at_a_light_desk() {
+    journey(LIGHT_DESK).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_and_the_operator_on_a_light_phone() {
+    journey(LIGHT_PHONE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_and_the_operator_at_a_dark_desk() {
+    journey(DARK_DESK).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_and_the_operator_on_a_dark_phone() {
+    journey(DARK_PHONE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_script_the_pages_follow_by_themselves_too() {
+    let Some(browser) = Chromium::start(false).await else { return };
+    let demo = Demo::start();
+    demo.faults(r#"{"slow_ms":3000}"#).await;
+    browser.open(&demo.home).await;
+    browser.click("button.primary").await;
+    browser.wait_for("h1", "Allow Gangway demo?").await;
+    browser.click("button[value=allow]").await;
+    browser.wait_for("h1", "Finishing the connection…").await;
+    browser.wait_for("h1", "MailChimp is connected").await;
+    demo.add_contact().await;
+    browser.wait_for("main", "First event received at").await;
+    browser.close().await;
+}
