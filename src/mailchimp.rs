@@ -12,7 +12,7 @@ use crate::oauth::State;
 pub const PROVIDER: &str = "MailChimp";
 
 /// Builds authorize URLs: `response_type`, `client_id`, `redirect_uri`, `state`. Mailchimp knows neither
-/// scopes nor PKCE (docs/decisions/0002).
+/// scopes nor PKCE (docs/decisions/0001).
 pub struct Mailchimp {
     client: BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet>,
     authorize_url: Url,

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -71,34 +72,43 @@ impl ClaimedRequest {
 
 impl Onboarding {
     /// Claims the grant and starts its instance, or leads to what an earlier claim of it became. Waits
-    /// for the outcome, but no longer than `patience`.
+    /// for the outcome, but no longer than `patience`. From here on it is a task of its own: a browser
+    /// that goes away, even between the claim and the call, changes nothing.
     pub async fn accept(self: &Arc<Self>, grant: Grant, patience: Duration) -> Result<Arrived, StorageError> {
+        let (tell, told) = oneshot::channel();
+        let task = Arc::clone(self).claim_and_provision(grant, tell).in_current_span();
+        let task = self.tasks.spawn_on(task, &self.runtime);
+        let arrived = told.await.map_err(|_| StorageError::Closed)?;
+        let _ = tokio::time::timeout(patience, task).await;
+        arrived
+    }
+
+    async fn claim_and_provision(
+        self: Arc<Self>,
+        grant: Grant,
+        tell: oneshot::Sender<Result<Arrived, StorageError>>,
+    ) {
         let Grant { state, code, browser, reference } = grant;
         let new = self.new_row(browser.clone(), reference);
         let id = new.instance.id;
         let request = self.claimed(browser, Trip::Granted(id), reference);
-        let step = self.step(
-            "granted",
-            format!("The customer approved at {PROVIDER}; the grant code was claimed."),
-            reference,
-        );
+        let summary = format!("The customer approved at {PROVIDER}; the grant code was claimed.");
+        let step = self.step("granted", summary, reference);
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         let claim = self.storage.claim_grant(state, &request, &code, &new, step).await;
-        if !matches!(claim, Ok(Claim::Won)) {
-            self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let won = matches!(claim, Ok(Claim::Won));
+        let arrived = claim.map(|claim| match claim {
+            Claim::Won => Arrived::Instance(id),
+            Claim::Lost(earlier) => earlier.destination(),
+        });
+        // Nobody may be listening any more.
+        let _ = tell.send(arrived);
+        if won {
+            metrics::counter!("gangway_authorization_requests_total", "outcome" => "granted").increment(1);
+            tracing::info!(instance = %id, "grant claimed");
+            self.provision(new, code).await;
         }
-        match claim? {
-            Claim::Lost(earlier) => Ok(earlier.destination()),
-            Claim::Won => {
-                metrics::counter!("gangway_authorization_requests_total", "outcome" => "granted")
-                    .increment(1);
-                tracing::info!(instance = %id, "grant claimed");
-                let task = Arc::clone(self).provision(new, code).in_current_span();
-                let task = self.tasks.spawn_on(task, &self.runtime);
-                let _ = tokio::time::timeout(patience, task).await;
-                Ok(Arrived::Instance(id))
-            }
-        }
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// Claims the denial, or leads to what an earlier claim of it became.
@@ -138,7 +148,7 @@ impl Onboarding {
     }
 
     /// The one call with this code, and its outcome.
-    async fn provision(self: Arc<Self>, new: NewInstanceRow, code: GrantCode) {
+    async fn provision(&self, new: NewInstanceRow, code: GrantCode) {
         let NewInstanceRow { instance, signature_key } = new;
         let id = instance.id;
         let mut tags = vec![own_tag(id)];
@@ -159,7 +169,6 @@ impl Onboarding {
             Ok(created) => self.settle_connected(instance, created, reference, "connected").await,
             Err(error) => self.settle_without(instance, error, reference).await,
         }
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// An instance exists: keep its token and say so. `kind` names the step.

@@ -1,5 +1,5 @@
 //! What is kept. The only room that names sqlx; one set of queries in the dialect that SQLite and
-//! Postgres share, one file per subject, and one suite of tests for both ([`contract`]). Secrets are
+//! Postgres share, one file per subject, and one suite of tests (`contract`) for both. Secrets are
 //! sealed on the way in and opened on the way out, so that no other room sees a column.
 
 mod authorization_requests;

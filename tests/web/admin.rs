@@ -68,6 +68,7 @@ async fn the_operator_finds_every_instance_with_its_timeline() {
     let (_, result) = app.connected().await;
     let (browser, denied) = (app.browser(), app.browser());
     denied.get(&denied.decide(&denied.start().await, "cancel").await).await;
+    app.clock.advance(time::Duration::seconds(1));
     app.faults(serde_json::json!({ "gateway_down": true })).await;
     let lost = browser.connect().await;
     let page = operator.page("/admin/instances").await;

@@ -38,7 +38,7 @@ fn only_the_rooms_that_may_name_a_thing_name_it() {
         (&["sqlx"][..], &["storage/"][..]),
         (&["actix_"], &["web/", "simulator/", "app.rs"]),
         (&["oauth2::"], &["mailchimp.rs"]),
-        (&["std::env::", "env::var"], &["config/"]),
+        (&["std::env::", "env::var"], &["config/", "storage/contract/"]),
         (&["reqwest"], &["elements/", "simulator/"]),
         (&["crate::web"], &["web/", "app.rs"]),
         (

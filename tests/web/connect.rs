@@ -319,3 +319,25 @@ async fn the_live_page_says_when_to_look_again_and_ends_when_gangway_stops() {
     let took = app.stop().await;
     assert!(took < Duration::from_secs(1), "stopping took {took:?} with a live page open");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b16_a_browser_that_hangs_up_at_any_moment_loses_nothing() {
+    use tokio::io::AsyncWriteExt;
+    let app = TestApp::start().await;
+    let address = app.origin.trim_start_matches("http://").to_owned();
+    for microseconds in (0..6000).step_by(200) {
+        let browser = app.browser();
+        let callback = browser.decide(&browser.start().await, "allow").await;
+        let target = callback.trim_start_matches(&app.origin);
+        let cookie = browser.cookie().unwrap();
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(microseconds)).await;
+        drop(stream);
+        let result = location(&browser.get(&callback).await);
+        browser.wait_for(&result, "MailChimp is connected").await;
+    }
+    let ledger = app.ledger().await;
+    assert_eq!((&ledger["ledger"]["create_calls"], &ledger["ledger"]["created"]), (&json!(30), &json!(30)));
+}

@@ -1,0 +1,67 @@
+//! A thousand customers come back from Mailchimp at once while Cloud Elements takes two seconds. Prints how
+//! long it took until the last of them was connected. `callbacks APP SIMULATOR [CUSTOMERS]`
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measurement that cannot go on should say where"
+)]
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use reqwest::{Client, Response};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let (app, simulator) = (arguments.next().expect("APP"), arguments.next().expect("SIMULATOR"));
+    let customers: usize = arguments.next().map_or(1000, |count| count.parse().unwrap());
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let faults = |body: &'static str| {
+        client
+            .post(format!("{simulator}/_sim/faults"))
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+    };
+    faults("{}").await.unwrap();
+    let mut ready = Vec::new();
+    for _ in 0..customers {
+        ready.push(approved(&client, &app).await);
+    }
+    faults(r#"{"slow_ms":2000}"#).await.unwrap();
+    let started = Instant::now();
+    join_all(ready.iter().map(|(callback, cookie)| connect(&client, &app, callback, cookie))).await;
+    let took = started.elapsed();
+    faults("{}").await.unwrap();
+    println!("{customers} customers connected in {:.2} s; the floor is 2.00 s", took.as_secs_f64());
+}
+
+fn header(answer: &Response, name: &str) -> String {
+    answer.headers()[name].to_str().unwrap().to_owned()
+}
+
+/// Start and approve; the callback's address and the browser's cookie.
+async fn approved(client: &Client, app: &str) -> (String, String) {
+    let start = client.post(format!("{app}/connect")).send().await.unwrap();
+    let cookie = header(&start, "set-cookie").split(';').next().unwrap().to_owned();
+    let target = header(&start, "location");
+    let (page, query) = target.split_once('?').unwrap();
+    let form = client.post(page).header("content-type", "application/x-www-form-urlencoded");
+    let answer = form.body(format!("{query}&decision=allow&account=0")).send().await.unwrap();
+    (header(&answer, "location"), cookie)
+}
+
+/// Come back, and read the result until it says connected.
+async fn connect(client: &Client, app: &str, callback: &str, cookie: &str) {
+    let answer = client.get(callback).header("cookie", cookie).send().await.unwrap();
+    let result = format!("{app}{}", header(&answer, "location"));
+    loop {
+        let page = client.get(&result).header("cookie", cookie).send().await.unwrap().text().await.unwrap();
+        if page.contains("<h1 tabindex=\"-1\">MailChimp is connected") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
