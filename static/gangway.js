@@ -1,61 +1,72 @@
-// Makes pages livelier; nothing needs it. Times in the reader's zone, copy buttons, one click per form,
-// and pages that follow what happens.
-"use strict";
+// Nothing needs this script.
+const one = (what, where = document) => where.querySelector(what);
+const all = (what) => document.querySelectorAll(what);
+const say = (words) => { one('#said').textContent = words; };
+const main = one('main');
 
-const localTimes = (root) => {
-  for (const time of root.querySelectorAll("time[datetime]")) {
-    const at = new Date(time.dateTime);
-    if (Number.isNaN(at.getTime())) continue;
-    const short = { hour: "2-digit", minute: "2-digit" };
-    const long = { day: "numeric", month: "long", year: "numeric", ...short };
-    time.title = time.textContent;
-    time.textContent = at.toLocaleString("en-GB", "short" in time.dataset ? short : long);
+// Times in the visitor's zone; copy buttons.
+const language = /^en\b/.test(navigator.language) ? navigator.language : 'en-GB';
+const hour = { hour: 'numeric', minute: '2-digit' };
+const full = { day: 'numeric', month: 'short', year: 'numeric', ...hour, timeZoneName: 'short' };
+const enhance = () => {
+  for (const time of all('time:not([data-utc])')) {
+    time.title = time.dataset.utc = time.title || time.textContent;
+    time.textContent = new Date(time.dateTime).toLocaleString(language, 'short' in time.dataset ? hour : full);
   }
+  for (const button of all('[data-copy]')) button.hidden = !navigator.clipboard;
 };
-
-const copyButtons = (root) => {
-  if (!navigator.clipboard) return;
-  for (const button of root.querySelectorAll("button[data-copy]")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = "Copied";
-    });
-  }
-};
-
-const onceForms = (root) => {
-  for (const form of root.querySelectorAll("form[data-once]")) {
-    form.addEventListener("submit", () => {
-      form.querySelector("button").disabled = true;
-      form.querySelector("[role=status]").textContent = form.dataset.once;
-    });
-  }
-};
-
-const enliven = (root) => [localTimes, copyButtons, onceForms].forEach((step) => step(root));
-
-const follow = () => {
-  const feed = document.querySelector("main[data-feed]")?.dataset.feed;
-  if (!feed) return;
-  const source = new EventSource(feed);
-  source.addEventListener("changed", async () => {
-    const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (!answer.ok) return;
-    source.close();
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const [before, after] = [document, page].map((one) => one.querySelector("h1")?.textContent);
-    document.title = page.title;
-    document.querySelector("main").replaceWith(page.querySelector("main"));
-    enliven(document.querySelector("main"));
-    if (before !== after) document.querySelector("h1")?.focus();
-    follow();
-  });
-};
-
-// Coming back with the back button must find a button that works.
-addEventListener("pageshow", (event) => {
-  if (event.persisted) location.reload();
+addEventListener('click', async ({ target }) => {
+  const button = target.closest('[data-copy]');
+  if (!button) return;
+  await navigator.clipboard.writeText(one('#' + button.dataset.copy).textContent);
+  button.classList.add('copied');
+  say('Copied');
+  setTimeout(() => button.classList.remove('copied'), 2000);
 });
-enliven(document);
-follow();
+
+// A form under way is not sent twice.
+const mark = (form, sent) => {
+  form.sent = sent;
+  one('button', form).ariaDisabled = sent;
+  one('[role=status]', form).textContent = sent ? form.dataset.once : '';
+};
+addEventListener('submit', (event) => {
+  const form = event.target;
+  if (!form.dataset.once) return;
+  if (form.sent) return event.preventDefault();
+  mark(form, true);
+  setTimeout(mark, 15000, form, false);
+});
+addEventListener('pageshow', () => all('[data-once]').forEach((form) => mark(form, false)));
+
+// With a feed: show what changed in <main>.
+const parts = (where) => [...where.children].map((part) => part.outerHTML);
+const told = () => one('main [role]')?.textContent;
+let shown = parts(main), source, timer;
+const show = (page) => {
+  const next = one('main', page), before = told(), fresh = next ? parts(next) : shown;
+  if (fresh.join() === shown.join()) return;
+  const moved = page.title !== document.title, held = main.matches(':focus-within');
+  if (moved || fresh.length !== shown.length) main.replaceChildren(...next.children);
+  else fresh.forEach((part, i) => { if (part !== shown[i]) main.children[i].outerHTML = part; });
+  shown = fresh;
+  document.title = page.title;
+  enhance();
+  if (moved || (held && !main.matches(':focus-within'))) one('h1').focus();
+  if (told() !== before) say(told());
+  if (next.dataset.feed) return;
+  delete main.dataset.feed;
+  source.close();
+  clearInterval(timer);
+};
+const refresh = async () => {
+  const answer = await fetch(location).catch(() => 0);
+  if (!answer || [429, 500, 503].includes(answer.status)) return;
+  show(new DOMParser().parseFromString(await answer.text(), 'text/html'));
+};
+enhance();
+if (main.dataset.feed) {
+  source = new EventSource(main.dataset.feed);
+  source.addEventListener('changed', refresh);
+  timer = setInterval(() => document.hidden || refresh(), 1000 * main.dataset.again);
+}

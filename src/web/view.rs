@@ -50,14 +50,14 @@ pub struct Moment {
     pub machine: String,
     /// `23 November 2026, 14:02 UTC`
     pub human: String,
-    /// `14:02 UTC`
+    /// `14:02`
     pub short: String,
 }
 
 impl From<OffsetDateTime> for Moment {
     fn from(at: OffsetDateTime) -> Self {
         let human = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
-        let short = format_description!("[hour]:[minute] UTC");
+        let short = format_description!("[hour]:[minute]");
         let at = at.to_offset(time::UtcOffset::UTC);
         Self {
             machine: at.format(&Rfc3339).unwrap_or_default(),

@@ -28,7 +28,7 @@ async fn journey(look: Look) {
 
     browser.open(&demo.home).await;
     browser.check("landing").await;
-    browser.click("button.primary").await;
+    browser.click("main form button").await;
     browser.wait_for("h1", "Allow Gangway demo?").await;
     browser.check("the simulator's consent").await;
     browser.click("button[value=cancel]").await;
@@ -36,7 +36,7 @@ async fn journey(look: Look) {
     browser.check("denied").await;
 
     let started = Instant::now();
-    browser.click("button.primary").await;
+    browser.click("main form button").await;
     browser.wait_for("h1", "Allow Gangway demo?").await;
     browser.click("button[value=allow]").await;
     browser.wait_for("h1", "MailChimp is connected").await;
@@ -54,7 +54,7 @@ async fn journey(look: Look) {
     browser.check("sign-in").await;
     browser.open(&demo.sign_in_link).await;
     browser.check("the first sign-in").await;
-    browser.click("button.primary").await;
+    browser.click("main form button").await;
     browser.wait_for("h1", "Instances").await;
     browser.check("instances").await;
     browser.click("tbody a").await;
@@ -89,7 +89,7 @@ async fn without_script_the_pages_follow_by_themselves_too() {
     let demo = Demo::start();
     demo.faults(r#"{"slow_ms":3000}"#).await;
     browser.open(&demo.home).await;
-    browser.click("button.primary").await;
+    browser.click("main form button").await;
     browser.wait_for("h1", "Allow Gangway demo?").await;
     browser.click("button[value=allow]").await;
     browser.wait_for("h1", "Finishing the connection…").await;

@@ -18,7 +18,7 @@ async fn a_customer_connects_and_reads_so_and_the_first_event_is_told() {
     let result = browser.connect().await;
     let page = browser.page(&result).await;
     assert_eq!(page.one("h1"), "MailChimp is connected");
-    assert_eq!(page.fact("Events"), "on");
+    assert_eq!(page.fact("Events"), "On");
     assert!(page.fact("Instance").starts_with("7001"), "{}", page.text);
     assert!(page.text.contains("Waiting for the first event"));
     app.add_contact("mira@reader.example").await;

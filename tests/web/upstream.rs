@@ -27,7 +27,7 @@ async fn with_script(script: Script) -> (TestApp, Fake, Browser, String) {
 /// Unknown at first; surely absent once the window has passed.
 async fn ends_unknown_then_absent(script: Script) {
     let (app, fake, browser, result) = with_script(script).await;
-    let page = browser.wait_for(&result, "Checking the connection").await;
+    let page = browser.wait_for(&result, "Checking whether MailChimp").await;
     assert_eq!(page.status, StatusCode::OK);
     assert_eq!(fake.creates(), 1);
     app.clock.advance(time::Duration::minutes(2));
@@ -115,7 +115,11 @@ async fn b04_b05_b06_b08_b09_each_answer_means_what_the_table_says() {
         ("200 OK", r#"{"id":9223372036854775808,"token":"t"}"#.into()),
     ] {
         let (_app, fake, browser, result) = with_script(Script::Answer(status, body.clone())).await;
-        assert_eq!(browser.headline(&result).await, "Checking the connection…", "{status} {body}");
+        assert_eq!(
+            browser.headline(&result).await,
+            "Checking whether MailChimp is connected…",
+            "{status} {body}"
+        );
         assert_eq!(fake.creates(), 1);
     }
 }
@@ -133,7 +137,7 @@ async fn b09_an_id_as_text_connects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn b10_an_endless_answer_is_left_at_the_cap() {
     let (_app, fake, browser, result) = with_script(Script::Endless).await;
-    browser.wait_for(&result, "Checking the connection").await;
+    browser.wait_for(&result, "Checking whether MailChimp").await;
     let taken = fake.taken.load(Ordering::SeqCst);
     assert!(taken < 32 * 1024 * 1024, "{taken} bytes were taken");
 }
@@ -142,7 +146,7 @@ async fn b10_an_endless_answer_is_left_at_the_cap() {
 async fn b11_a_dripping_answer_ends_at_the_deadline() {
     let started = Instant::now();
     let (_app, _fake, browser, result) = with_script(Script::Drip).await;
-    browser.wait_for(&result, "Checking the connection").await;
+    browser.wait_for(&result, "Checking whether MailChimp").await;
     assert!(started.elapsed() < Duration::from_secs(20));
 }
 

@@ -11,6 +11,7 @@ use crate::storage;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::SignedIn;
+use crate::web::pages::feed_url;
 use crate::web::view::{Frame, Moment, Page};
 
 const ROWS: u16 = 50;
@@ -38,6 +39,7 @@ struct AdminInstancePage {
     problem: Option<String>,
     facts: Vec<Fact>,
     timeline: Vec<Step>,
+    feed: String,
 }
 
 /// A state, in a word and a tone; never by colour alone.
@@ -158,6 +160,7 @@ pub async fn instance(
         problem,
         facts: facts(&instance),
         timeline: timeline.into_iter().map(Step::from).collect(),
+        feed: feed_url(&instance),
     }
     .show()
 }

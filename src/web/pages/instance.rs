@@ -113,7 +113,8 @@ pub(super) fn seen(instance: &Instance) -> String {
     format!("{}{first_event}", instance.state.as_str())
 }
 
-fn feed_url(instance: &Instance) -> String {
+/// The feed of an instance, for a page that shows it as it stands now.
+pub fn feed_url(instance: &Instance) -> String {
     format!("/instances/{}/feed?seen={}", instance.id, seen(instance))
 }
 

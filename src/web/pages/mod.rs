@@ -10,6 +10,6 @@ mod problem;
 pub use callback::{authorization_request, callback};
 pub use connect::connect;
 pub use feed::feed;
-pub use instance::instance;
+pub use instance::{feed_url, instance};
 pub use landing::landing;
 pub use problem::{Action, ProblemPage};
