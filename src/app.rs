@@ -9,6 +9,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App as ActixApp, HttpServer, web};
 use anyhow::Context;
+use socket2::{Domain, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, SystemClock};
@@ -26,6 +27,10 @@ use crate::web::{Assets, Console, Gangway, Metrics, RateLimit, SecurityHeaders};
 const GRACE: Duration = Duration::from_secs(10);
 /// Requests under way may take so long to end.
 const REQUEST_GRACE_SECONDS: u64 = 5;
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// Live pages end in far less.
+const LIVE_PAGES_END: Duration = Duration::from_millis(150);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// What is handed in, so that a test can hand in something else.
@@ -49,10 +54,20 @@ pub struct App {
     address: SocketAddr,
 }
 
+/// Binds `address` with room for a thousand customers who come back in the same moment: past a full
+/// backlog a connection waits a whole second for its next try.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 impl App {
     /// Opens the database, binds `config.listen_addr` and gets ready to answer.
     pub async fn build(config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.listen_addr)
+        let listener = listen(config.listen_addr)
             .with_context(|| format!("cannot listen on {}; is LISTEN_ADDR taken?", config.listen_addr))?;
         Self::build_on(listener, config, surroundings).await
     }
@@ -91,6 +106,8 @@ impl App {
             shutdown.cancelled().await;
             tracing::info!("stopping");
             closing.cancel();
+            // The workers look once a second whether their connections have ended; live pages need a moment.
+            tokio::time::sleep(LIVE_PAGES_END).await;
             handle.stop(true).await;
         });
         let ended = server.await;
@@ -123,7 +140,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
     };
     Ok(Gangway {
         onboarding: Onboarding::new(&config, rooms),
-        inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone(), entropy.clone()),
+        inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone()),
         feed,
         headers: SecurityHeaders::new(&mailchimp.origin(), config.public_url.is_https()),
         mailchimp,
@@ -155,7 +172,6 @@ fn serve(listener: TcpListener, gangway: web::Data<Gangway>) -> io::Result<Serve
     let server = server
         .client_request_timeout(head_deadline)
         .shutdown_timeout(REQUEST_GRACE_SECONDS)
-        .backlog(4096)
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())

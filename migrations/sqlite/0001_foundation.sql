@@ -41,7 +41,7 @@ CREATE TABLE authorization_requests (
 CREATE INDEX authorization_requests_by_instance ON authorization_requests (instance);
 
 CREATE TABLE timeline (
-    id TEXT PRIMARY KEY NOT NULL, -- UUID v7
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- order of writing
     instance TEXT NOT NULL,
     at BIGINT NOT NULL,
     kind TEXT NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE timeline (
     reference TEXT NOT NULL
 );
 
-CREATE INDEX timeline_by_instance ON timeline (instance, id);
+CREATE INDEX timeline_by_instance ON timeline (instance, seq);
 
 CREATE TABLE notifications (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, -- order of arrival

@@ -10,7 +10,7 @@ use std::{fs, io};
 
 use anyhow::{Context, anyhow};
 
-use crate::app::{App, Surroundings};
+use crate::app::{self, App, Surroundings};
 use crate::clock::SystemClock;
 use crate::config::{
     AuthorizeUrlFrom, CloudElementsAccess, Config, Demo, Limits, Log, LogFormat, MailchimpApp, PublicUrl,
@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     // Held to the end: it takes the folder with it.
     let temporary = tempfile::Builder::new().prefix("gangway-demo-").tempdir()?;
     let data_dir = arguments.data_dir.unwrap_or_else(|| temporary.path().to_owned());
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port))
+    let listener = app::listen((Ipv4Addr::LOCALHOST, arguments.port).into())
         .with_context(|| format!("port {} is taken; try --port 0", arguments.port))?;
     let clock = Arc::new(SystemClock);
     let simulator = Simulator::bind(SimulatorOptions { port: arguments.simulator_port, clock })

@@ -6,7 +6,6 @@ use uuid::Uuid;
 use super::Feed;
 use crate::clock::SharedClock;
 use crate::elements::{Instance, InstanceState, Notification, Signature, SignatureKey, SignatureMismatch};
-use crate::entropy::{SharedEntropy, fresh_id};
 use crate::reference::Reference;
 use crate::storage::{Arrival, NewNotification, Step, Storage, StorageError};
 
@@ -15,7 +14,6 @@ pub struct Inbox {
     storage: Storage,
     feed: Feed,
     clock: SharedClock,
-    entropy: SharedEntropy,
 }
 
 /// An instance that may receive notifications, with its key.
@@ -60,8 +58,8 @@ impl Recipient {
 
 impl Inbox {
     /// An inbox over `storage` that tells `feed`.
-    pub fn new(storage: Storage, feed: Feed, clock: SharedClock, entropy: SharedEntropy) -> Self {
-        Self { storage, feed, clock, entropy }
+    pub fn new(storage: Storage, feed: Feed, clock: SharedClock) -> Self {
+        Self { storage, feed, clock }
     }
 
     /// Who receives under `id`. An instance that is still being made receives too: its first event may
@@ -88,7 +86,7 @@ impl Inbox {
             tracing::warn!(instance = %instance.id, bytes = body.len(), "a signed notification cannot be decoded; kept as it came");
         }
         let received_at = self.clock.now();
-        let first = instance.first_event_at.is_none().then(|| self.first_step(received_at, reference));
+        let first = instance.first_event_at.is_none().then(|| first_step(received_at, reference));
         let new = NewNotification { instance: instance.id, decoded, headers, body, received_at, first };
         let arrival = self.storage.store_notification(new).await?;
         if arrival == Arrival::Stored {
@@ -96,15 +94,9 @@ impl Inbox {
         }
         Ok(arrival)
     }
+}
 
-    fn first_step(&self, at: OffsetDateTime, reference: Reference) -> Step {
-        let id = fresh_id(&*self.clock, &*self.entropy);
-        Step {
-            id,
-            at,
-            kind: "first_event".into(),
-            summary: "The first event notification was stored.".into(),
-            reference,
-        }
-    }
+fn first_step(at: OffsetDateTime, reference: Reference) -> Step {
+    let summary = "The first event notification was stored.".to_owned();
+    Step { at, kind: "first_event".to_owned(), summary, reference }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::clock::SharedClock;
 use crate::config::{Config, PublicUrl};
 use crate::elements::CloudElements;
-use crate::entropy::{SharedEntropy, fresh_id};
+use crate::entropy::SharedEntropy;
 use crate::events::Feed;
 use crate::reference::Reference;
 use crate::storage::{Step, Storage};
@@ -89,12 +89,6 @@ impl Onboarding {
     }
 
     fn step(&self, kind: &str, summary: impl Into<String>, reference: Reference) -> Step {
-        Step {
-            id: fresh_id(&*self.clock, &*self.entropy),
-            at: self.clock.now(),
-            kind: kind.to_owned(),
-            summary: summary.into(),
-            reference,
-        }
+        Step { at: self.clock.now(), kind: kind.to_owned(), summary: summary.into(), reference }
     }
 }

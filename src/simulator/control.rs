@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::cloud_elements::redeliver_all;
 use super::faults::Faults;
-use super::mailchimp::{Change, announce, people_only, save_webhook};
+use super::mailchimp::{About, Change, announce, people_only, save_webhook};
 use super::world::{Contact, RegisteredApp, Sent, Simulation};
 
 pub(super) fn routes(services: &mut ServiceConfig) {
@@ -20,6 +20,7 @@ pub(super) fn routes(services: &mut ServiceConfig) {
         .route("/_sim/style.css", web::get().to(stylesheet))
         .route("/_sim/apps", web::post().to(register))
         .route("/_sim/contacts", web::post().to(add_contact))
+        .route("/_sim/unsubscribe-all", web::post().to(unsubscribe_all))
         .route("/_sim/contacts/{email}/change", web::post().to(change_contact))
         .route("/_sim/contacts/{email}/remove", web::post().to(remove_contact))
         .route("/_sim/revoke", web::post().to(revoke))
@@ -163,11 +164,11 @@ async fn add_contact(
     }
     let id = simulation.with(|world| {
         let id = world.hex(10);
-        let contact = Contact { id: id.clone(), email: email.clone(), changes: 0 };
+        let contact = Contact { id: id.clone(), email: email.clone() };
         world.list(&list).map(|list| list.contacts.push(contact)).map(|()| id)
     });
     let Some(id) = id else { return HttpResponse::NotFound().finish() };
-    announce(&simulation, &list, (&id, &email), Change::Added);
+    announce(&simulation, &list, About { id: &id, email: &email, old_email: "" }, Change::Added);
     answer(&request, json!({ "id": id, "list_id": list }))
 }
 
@@ -178,23 +179,51 @@ fn default_list(simulation: &Simulation) -> Option<String> {
     })
 }
 
+/// A changed contact; with another address it has moved.
+#[derive(Deserialize, Default)]
+struct ContactChange {
+    #[serde(default)]
+    new_email: String,
+}
+
 async fn change_contact(
     request: HttpRequest,
     email: web::Path<String>,
+    body: web::Bytes,
     simulation: web::Data<Simulation>,
 ) -> HttpResponse {
+    let ContactChange { new_email } = serde_json::from_slice(&body).unwrap_or_default();
     let found = simulation.with(|world| {
-        let lists = world.accounts.iter_mut().flat_map(|account| &mut account.lists);
-        let mut found = lists.filter_map(|list| {
+        let mut lists = world.accounts.iter_mut().flat_map(|account| &mut account.lists);
+        lists.find_map(|list| {
             let contact = list.contacts.iter_mut().find(|contact| contact.email == *email)?;
-            contact.changes += 1;
+            if !new_email.is_empty() {
+                contact.email.clone_from(&new_email);
+            }
             Some((list.id, contact.id.clone()))
-        });
-        found.next()
+        })
     });
     let Some((list, id)) = found else { return HttpResponse::NotFound().finish() };
-    announce(&simulation, list, (&id, &email), Change::Changed);
+    let now = if new_email.is_empty() { &*email } else { &new_email };
+    let about = About { id: &id, email: now, old_email: &email };
+    if !new_email.is_empty() {
+        announce(&simulation, list, about, Change::Moved);
+    }
+    announce(&simulation, list, about, Change::Changed);
     answer(&request, json!({}))
+}
+
+/// Every contact of every audience unsubscribes: one POST for each.
+async fn unsubscribe_all(request: HttpRequest, simulation: web::Data<Simulation>) -> HttpResponse {
+    let gone: Vec<(&str, Contact)> = simulation.with(|world| {
+        let lists = world.accounts.iter_mut().flat_map(|account| &mut account.lists);
+        lists.flat_map(|list| list.contacts.drain(..).map(|contact| (list.id, contact))).collect()
+    });
+    for (list, contact) in &gone {
+        let about = About { id: &contact.id, email: &contact.email, old_email: "" };
+        announce(&simulation, list, about, Change::Removed);
+    }
+    answer(&request, json!({ "unsubscribed": gone.len() }))
 }
 
 async fn remove_contact(
@@ -210,7 +239,7 @@ async fn remove_contact(
         })
     });
     let Some((list, id)) = found else { return HttpResponse::NotFound().finish() };
-    announce(&simulation, list, (&id, &email), Change::Removed);
+    announce(&simulation, list, About { id: &id, email: &email, old_email: "" }, Change::Removed);
     answer(&request, json!({}))
 }
 

@@ -27,6 +27,8 @@ pub struct Faults {
     pub token_html_502: bool,
     /// Mailchimp: metadata without `login`, `role` and names.
     pub minimal_metadata: bool,
+    /// Mailchimp: `user_id` and `login_id` as text.
+    pub ids_as_text: bool,
     /// Mailchimp: a bad token at metadata is a 401, not a 200 with an error.
     pub strict_metadata: bool,
     /// Mailchimp: every API call is a 429 without a body.

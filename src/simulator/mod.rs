@@ -15,12 +15,13 @@ mod mailchimp;
 mod world;
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
+use socket2::{Domain, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
@@ -50,7 +51,12 @@ pub struct Simulator {
 impl Simulator {
     /// Binds 127.0.0.1, and nothing else.
     pub fn bind(options: SimulatorOptions) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(8192)?;
+        let listener = TcpListener::from(socket);
         let origin = format!("http://{}", listener.local_addr()?);
         let simulation = Simulation::new(origin, options.clock).map_err(io::Error::other)?;
         let simulator = Self { listener, simulation: Arc::new(simulation) };
@@ -103,7 +109,6 @@ impl Simulator {
         let simulation = web::Data::from(self.simulation);
         let server = HttpServer::new(move || App::new().app_data(simulation.clone()).configure(routes))
             .workers(1)
-            .backlog(8192)
             .max_connections(30_000)
             .client_request_timeout(Duration::from_secs(30))
             .shutdown_timeout(1)

@@ -81,7 +81,6 @@ pub(super) struct List {
 pub(super) struct Contact {
     pub(super) id: String,
     pub(super) email: String,
-    pub(super) changes: u32,
 }
 
 #[derive(Clone)]

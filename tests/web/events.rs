@@ -289,3 +289,26 @@ async fn c08_while_the_database_says_no_nothing_is_acknowledged() {
     assert_eq!(one.send(notification("1")).await.status(), StatusCode::OK);
     assert_eq!(one.stored().await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moved_contact_and_a_bulk_unsubscribe_arrive_one_by_one() {
+    let one = Connected::new().await;
+    one.app.add_contact("a@reader.example").await;
+    one.app.add_contact("b@reader.example").await;
+    let act = |path: &str, body: &'static str| {
+        let request = one.client.post(format!("{}/_sim/{path}", one.app.simulator));
+        request.header("content-type", "application/json").body(body).send()
+    };
+    act("contacts/a@reader.example/change", r#"{"new_email":"z@reader.example"}"#).await.unwrap();
+    act("unsubscribe-all", "{}").await.unwrap();
+    for _ in 0..400 {
+        if one.stored().await == 6 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    let mut types: Vec<String> =
+        sqlx::query_scalar("SELECT type FROM events").fetch_all(&one.app.database().await).await.unwrap();
+    types.sort();
+    assert_eq!(types, ["CREATED", "CREATED", "DELETED", "DELETED", "UPDATED", "UPDATED"]);
+}

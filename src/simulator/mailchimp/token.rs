@@ -74,9 +74,10 @@ pub(super) async fn metadata(
             return HttpResponse::Ok()
                 .json(json!({ "dc": "us0", "login_url": origin, "api_endpoint": origin }));
         }
+        let id = |id: usize| if world.faults.ids_as_text { json!(id.to_string()) } else { json!(id) };
         HttpResponse::Ok().json(json!({
-            "dc": "us0", "role": "owner", "accountname": account.name, "user_id": 481_516 + account.id,
-            "login": { "email": account.email, "avatar": null, "login_id": 234_200 + account.id,
+            "dc": "us0", "role": "owner", "accountname": account.name, "user_id": id(481_516 + account.id),
+            "login": { "email": account.email, "avatar": null, "login_id": id(234_200 + account.id),
                 "login_name": account.email, "login_email": account.email },
             "login_url": origin, "api_endpoint": origin,
         }))

@@ -22,6 +22,8 @@ const GAPS: [u64; 5] = [1, 5, 15, 25, 29];
 pub(in crate::simulator) enum Change {
     Added,
     Changed,
+    /// Another address: tells of both `upemail` and `profile`, in either order.
+    Moved,
     Removed,
 }
 
@@ -30,9 +32,19 @@ impl Change {
         match self {
             Self::Added => "subscribe",
             Self::Changed => "profile",
+            Self::Moved => "upemail",
             Self::Removed => "unsubscribe",
         }
     }
+}
+
+/// Whom an announcement is about.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::simulator) struct About<'a> {
+    pub(in crate::simulator) id: &'a str,
+    pub(in crate::simulator) email: &'a str,
+    /// The address before a move.
+    pub(in crate::simulator) old_email: &'a str,
 }
 
 /// Why a webhook was not saved.
@@ -83,16 +95,16 @@ pub(in crate::simulator) fn is_loopback(url: &str) -> bool {
     })
 }
 
-/// Tells every webhook of the list. `email` is the contact's.
+/// Tells every webhook of the list.
 pub(in crate::simulator) fn announce(
     simulation: &web::Data<Simulation>,
     list: &str,
-    contact: (&str, &str),
+    about: About<'_>,
     change: Change,
 ) {
     let faults = simulation.faults();
     let event = if faults.unknown_type { "telepathy" } else { change.event() };
-    let body = form(simulation, event, if faults.wrong_list { "0000000000" } else { list }, contact);
+    let body = form(simulation, event, if faults.wrong_list { "0000000000" } else { list }, about);
     let webhooks =
         simulation.with(|world| world.list(list).map(|list| list.webhooks.clone()).unwrap_or_default());
     for webhook in webhooks {
@@ -103,13 +115,27 @@ pub(in crate::simulator) fn announce(
     }
 }
 
-fn form(simulation: &Simulation, event: &str, list: &str, (id, email): (&str, &str)) -> String {
+fn form(
+    simulation: &Simulation,
+    event: &str,
+    list: &str,
+    About { id, email, old_email }: About<'_>,
+) -> String {
     let fired_at = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     let fired_at = simulation.clock.now().format(fired_at).unwrap_or_default();
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("type", event).append_pair("fired_at", &fired_at);
     if event == "unsubscribe" {
         form.append_pair("data[action]", "unsub").append_pair("data[reason]", "manual");
+    }
+    if event == "upemail" {
+        let pairs = [
+            ("data[list_id]", list),
+            ("data[new_id]", id),
+            ("data[new_email]", email),
+            ("data[old_email]", old_email),
+        ];
+        return form.extend_pairs(pairs).finish();
     }
     let fields = [
         ("data[id]", id),
