@@ -317,7 +317,8 @@ async fn the_live_page_says_when_to_look_again_and_ends_when_gangway_stops() {
     assert!(heard.contains("data: connected-proven"), "{heard}");
     assert_eq!(app.browser().get(&feed).await.status(), StatusCode::NOT_FOUND);
     let took = app.stop().await;
-    assert!(took < Duration::from_secs(1), "stopping took {took:?} with a live page open");
+    // About 0.2 s; 30 s if a live page held it up. The bound leaves room for a busy machine.
+    assert!(took < Duration::from_secs(5), "stopping took {took:?} with a live page open");
 }
 
 #[tokio::test(flavor = "multi_thread")]
