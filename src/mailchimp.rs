@@ -2,7 +2,7 @@
 //! and leaves the token exchange to Cloud Elements, which spends the code inside `POST /instances`.
 
 use oauth2::basic::BasicClient;
-use oauth2::{AuthUrl, ClientId, CsrfToken, EndpointNotSet, EndpointSet, RedirectUrl};
+use oauth2::{AuthUrl, ClientId, CsrfToken, RedirectUrl};
 use url::Url;
 
 use crate::config::{MailchimpApp, PublicUrl};
@@ -14,7 +14,7 @@ pub const PROVIDER: &str = "MailChimp";
 /// Builds authorize URLs: `response_type`, `client_id`, `redirect_uri`, `state`. Mailchimp knows neither
 /// scopes nor PKCE (docs/decisions/0001).
 pub struct Mailchimp {
-    client: BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet>,
+    /// Everything but the state, which is the only part that differs between two trips.
     authorize_url: Url,
 }
 
@@ -24,12 +24,15 @@ impl Mailchimp {
         let client = BasicClient::new(ClientId::new(app.client_id.clone()))
             .set_auth_uri(AuthUrl::new(app.authorize_url.to_string())?)
             .set_redirect_uri(RedirectUrl::new(public_url.redirect_uri())?);
-        Ok(Self { client, authorize_url: app.authorize_url.clone() })
+        let (url, _) = client.authorize_url(|| CsrfToken::new(String::new())).url();
+        Ok(Self { authorize_url: without_state(url) })
     }
 
     /// Where the browser goes to approve.
     pub fn authorize_url(&self, state: &State) -> Url {
-        self.client.authorize_url(|| CsrfToken::new(state.as_parameter().to_owned())).url().0
+        let mut url = self.authorize_url.clone();
+        url.query_pairs_mut().append_pair("state", state.as_parameter());
+        url
     }
 
     /// The origin of that address, for `form-action`.
@@ -40,10 +43,16 @@ impl Mailchimp {
 
 /// `url` with `state` as its only state: Cloud Elements fills in the element key when none is sent, and
 /// whether it carries ours is not promised for every element (reference section 3.3).
-pub fn with_state(mut url: Url, state: &State) -> Url {
+pub fn with_state(url: Url, state: &State) -> Url {
+    let mut url = without_state(url);
+    url.query_pairs_mut().append_pair("state", state.as_parameter());
+    url
+}
+
+fn without_state(mut url: Url) -> Url {
     let others: Vec<(String, String)> =
         url.query_pairs().filter(|(name, _)| name != "state").map(|(n, v)| (n.into(), v.into())).collect();
-    url.query_pairs_mut().clear().extend_pairs(others).append_pair("state", state.as_parameter());
+    url.query_pairs_mut().clear().extend_pairs(others);
     url
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::cloud_elements::redeliver_all;
 use super::faults::Faults;
-use super::mailchimp::{About, Change, announce, people_only, save_webhook};
+use super::mailchimp::{About, Change, announce, people_only, release, save_webhook};
 use super::world::{Contact, RegisteredApp, Sent, Simulation};
 
 pub(super) fn routes(services: &mut ServiceConfig) {
@@ -90,6 +90,8 @@ const SWITCHES: &[(&str, &str)] = &[
     ("duplicate", "Notifications: each twice"),
     ("reorder", "Notifications: swap every two"),
     ("bad_signature", "Notifications: wrong signature"),
+    ("webhook_duplicate", "Audience webhooks: each twice"),
+    ("webhook_reorder", "Audience webhooks: swap every two"),
     ("unknown_type", "Audience webhooks: a type nobody knows"),
     ("wrong_list", "Audience webhooks: another list"),
 ];
@@ -266,8 +268,8 @@ async fn set_faults(
 ) -> HttpResponse {
     let form = || {
         let pairs = form_urlencoded::parse(&body).map(|(name, value)| {
-            let value =
-                if name == "slow_ms" { json!(value.parse::<u64>().unwrap_or(0)) } else { json!(true) };
+            let number = || json!(value.parse::<u64>().unwrap_or(0));
+            let value = if name.ends_with("_ms") { number() } else { json!(true) };
             (name.into_owned(), value)
         });
         serde_json::from_value::<Faults>(pairs.collect())
@@ -280,6 +282,7 @@ async fn set_faults(
         world.faults = faults;
         world.held.take()
     });
+    release(&simulation);
     if let Some(held) = held {
         simulation.with(|world| world.queue.push(held));
         redeliver_all(&simulation);

@@ -25,6 +25,8 @@ pub struct Faults {
     pub bad_signature: bool,
     /// Mailchimp: the token endpoint answers a CDN's 502 page.
     pub token_html_502: bool,
+    /// Mailchimp: the token endpoint takes so many milliseconds longer.
+    pub token_slow_ms: u64,
     /// Mailchimp: metadata without `login`, `role` and names.
     pub minimal_metadata: bool,
     /// Mailchimp: `user_id` and `login_id` as text.
@@ -33,6 +35,12 @@ pub struct Faults {
     pub strict_metadata: bool,
     /// Mailchimp: every API call is a 429 without a body.
     pub api_429: bool,
+    /// Mailchimp: every API call is a 403 without a body.
+    pub api_403: bool,
+    /// Mailchimp: every webhook delivery twice.
+    pub webhook_duplicate: bool,
+    /// Mailchimp: every second webhook delivery is held back behind the next.
+    pub webhook_reorder: bool,
     /// Mailchimp: webhook deliveries without signature, as old webhooks have it.
     pub unsigned_webhooks: bool,
     /// Mailchimp: webhook signatures ten minutes old.

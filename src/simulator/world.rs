@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Faults;
+use super::mailchimp::Form;
 use crate::clock::SharedClock;
 
 /// Lines kept of what was sent.
@@ -55,6 +56,8 @@ pub(super) struct World {
     pub(super) queue: Vec<Queued>,
     /// Held back by the fault `reorder`.
     pub(super) held: Option<Queued>,
+    /// Held back by the fault `webhook_reorder`.
+    pub(super) held_form: Option<Form>,
     pub(super) events: VecDeque<Value>,
     pub(super) ledger: Ledger,
     /// API calls under way, by account.

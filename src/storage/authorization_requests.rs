@@ -1,13 +1,13 @@
 //! Claimed authorization requests. One statement decides that a state is used once, for ever: an insert
 //! keyed by its hash that does nothing when the hash is there.
 
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::statement::{Deciding, Statement};
 use super::timeline::Step;
-use super::writer::Write;
 use super::{NewInstanceRow, Storage, StorageError, instances, timeline};
 use crate::clock::to_milliseconds;
 use crate::elements::BrowserHash;
@@ -64,17 +64,11 @@ impl Storage {
         step: Step,
     ) -> Result<Claim, StorageError> {
         let id = request.id.to_string();
-        let claim = ClaimState {
-            state,
-            code: Some(self.sealer.seal(code_place(&id), code.expose().as_bytes())),
-            request: request.clone(),
-            instance: Some((
-                new.instance.clone(),
-                self.sealed_signature_key(&new.instance.id.to_string(), &new.signature_key),
-                step,
-            )),
-        };
-        self.claim(state, claim).await
+        let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
+        let signature_key = self.sealed_signature_key(&new.instance.id.to_string(), &new.signature_key);
+        let then =
+            vec![instances::making(&new.instance, signature_key), timeline::line(new.instance.id, &step)];
+        self.claim(state, Deciding { first: claiming(state, request, Some(code)), then }).await
     }
 
     /// Claims the state with a denial.
@@ -83,10 +77,10 @@ impl Storage {
         state: StateHash,
         request: &ClaimedRequest,
     ) -> Result<Claim, StorageError> {
-        self.claim(state, ClaimState { state, code: None, request: request.clone(), instance: None }).await
+        self.claim(state, Deciding { first: claiming(state, request, None), then: Vec::new() }).await
     }
 
-    async fn claim(&self, state: StateHash, claim: ClaimState) -> Result<Claim, StorageError> {
+    async fn claim(&self, state: StateHash, claim: Deciding) -> Result<Claim, StorageError> {
         if self.writer.write(claim).await? {
             return Ok(Claim::Won);
         }
@@ -129,42 +123,21 @@ fn read(row: &AnyRow) -> Result<ClaimedRequest, StorageError> {
     })
 }
 
-struct ClaimState {
-    state: StateHash,
-    code: Option<Vec<u8>>,
-    request: ClaimedRequest,
-    instance: Option<(crate::elements::Instance, Vec<u8>, Step)>,
-}
-
-impl Write for ClaimState {
-    type Output = bool;
-
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<bool> {
-        let (instance, error) = match &self.request.trip {
-            Trip::Granted(instance) => (Some(instance.to_string()), None),
-            Trip::Denied(error) => (None, Some(error.as_str())),
-        };
-        let claimed = sqlx::query(
-            "INSERT INTO authorization_requests (state_hash, id, browser, instance, code, error, reference, \
-             claimed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (state_hash) DO NOTHING",
-        )
-        .bind(self.state.as_bytes())
-        .bind(self.request.id.to_string())
-        .bind(self.request.browser.as_bytes())
-        .bind(instance)
-        .bind(self.code.as_deref())
-        .bind(error)
-        .bind(self.request.reference.to_string())
-        .bind(to_milliseconds(self.request.claimed_at))
-        .execute(&mut *connection)
-        .await?;
-        if claimed.rows_affected() == 0 {
-            return Ok(false);
-        }
-        if let Some((instance, signature_key, step)) = &self.instance {
-            instances::insert(connection, instance, signature_key).await?;
-            timeline::insert(connection, &instance.id.to_string(), step).await?;
-        }
-        Ok(true)
-    }
+fn claiming(state: StateHash, request: &ClaimedRequest, code: Option<Vec<u8>>) -> Statement {
+    let (instance, error) = match &request.trip {
+        Trip::Granted(instance) => (Some(instance.to_string()), None),
+        Trip::Denied(error) => (None, Some(error.as_str().to_owned())),
+    };
+    Statement::new(
+        "INSERT INTO authorization_requests (state_hash, id, browser, instance, code, error, reference, \
+         claimed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (state_hash) DO NOTHING",
+    )
+    .bind(state.as_bytes().to_vec())
+    .bind(request.id)
+    .bind(request.browser.as_bytes().to_vec())
+    .bind(instance)
+    .bind(code)
+    .bind(error)
+    .bind(request.reference.to_string())
+    .bind(to_milliseconds(request.claimed_at))
 }

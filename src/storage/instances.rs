@@ -2,13 +2,13 @@
 //! fits one of its states.
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::statement::{Deciding, Statement};
 use super::timeline::Step;
-use super::writer::Write;
 use super::{Storage, StorageError, timeline};
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};
@@ -135,7 +135,24 @@ impl Storage {
     ) -> Result<bool, StorageError> {
         let id = after.id.to_string();
         let token = token.map(|token| self.sealer.seal(token_place(&id), token.expose_secret().as_bytes()));
-        self.writer.write(Transition { id, from, state: after.state.clone(), token, step }).await
+        let (upstream, problem) = (after.state.connection(), after.state.problem());
+        let first = Statement::new(
+            "UPDATE instances SET state = $3, token = COALESCE($4, token), element_instance_id = $5, \
+             events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9 \
+             WHERE id = $1 AND state = $2",
+        )
+        .bind(after.id)
+        .bind(from)
+        .bind(after.state.as_str())
+        .bind(token)
+        .bind(upstream.map(|connection| connection.element_instance_id))
+        .bind(upstream.map(|connection| i64::from(connection.events_enabled)))
+        .bind(upstream.map(|connection| to_milliseconds(connection.connected_at)))
+        .bind(problem.map(|problem| problem.kind.as_str().to_owned()))
+        .bind(problem.and_then(|problem| problem.detail.clone()));
+        let spent = Statement::new("UPDATE authorization_requests SET code = NULL WHERE instance = $1");
+        let then = vec![spent.bind(after.id), timeline::line(after.id, &step)];
+        self.writer.write(Deciding { first, then }).await
     }
 
     pub(super) fn sealed_signature_key(&self, id: &str, key: &SignatureKey) -> Vec<u8> {
@@ -143,69 +160,19 @@ impl Storage {
     }
 }
 
-struct Transition {
-    id: String,
-    from: &'static str,
-    state: InstanceState,
-    token: Option<Vec<u8>>,
-    step: Step,
-}
-
-impl Write for Transition {
-    type Output = bool;
-
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<bool> {
-        let (upstream, problem) = (self.state.connection(), self.state.problem());
-        let changed = sqlx::query(
-            "UPDATE instances SET state = $3, token = COALESCE($4, token), element_instance_id = $5, \
-             events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9 \
-             WHERE id = $1 AND state = $2",
-        )
-        .bind(self.id.as_str())
-        .bind(self.from)
-        .bind(self.state.as_str())
-        .bind(self.token.as_deref())
-        .bind(upstream.map(|connection| connection.element_instance_id))
-        .bind(upstream.map(|connection| i64::from(connection.events_enabled)))
-        .bind(upstream.map(|connection| to_milliseconds(connection.connected_at)))
-        .bind(problem.map(|problem| problem.kind.as_str()))
-        .bind(problem.and_then(|problem| problem.detail.as_deref()))
-        .execute(&mut *connection)
-        .await?;
-        if changed.rows_affected() == 0 {
-            return Ok(false);
-        }
-        if !matches!(self.state, InstanceState::Provisioning) {
-            sqlx::query("UPDATE authorization_requests SET code = NULL WHERE instance = $1")
-                .bind(self.id.as_str())
-                .execute(&mut *connection)
-                .await?;
-        }
-        timeline::insert(connection, &self.id, &self.step).await?;
-        Ok(true)
-    }
-}
-
-pub(super) async fn insert(
-    connection: &mut AnyConnection,
-    instance: &Instance,
-    signature_key: &[u8],
-) -> sqlx::Result<()> {
-    sqlx::query(
+pub(super) fn making(instance: &Instance, signature_key: Vec<u8>) -> Statement {
+    Statement::new(
         "INSERT INTO instances (id, state, name, element, reference, browser, signature_key, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
-    .bind(instance.id.to_string())
+    .bind(instance.id)
     .bind(instance.state.as_str())
     .bind(instance.name.as_str())
     .bind(instance.element.as_str())
     .bind(instance.reference.to_string())
-    .bind(instance.browser.as_bytes())
+    .bind(instance.browser.as_bytes().to_vec())
     .bind(signature_key)
     .bind(to_milliseconds(instance.created_at))
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 pub(super) fn parsed<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T, StorageError> {

@@ -7,6 +7,7 @@ mod database_file;
 mod instances;
 mod notifications;
 mod operators;
+mod statement;
 mod timeline;
 mod writer;
 
@@ -26,6 +27,7 @@ pub use authorization_requests::{Claim, ClaimedRequest, Trip};
 pub use instances::{NewInstanceRow, Page};
 pub use notifications::{Arrival, NewNotification};
 pub use operators::{Operator, TokenHash};
+use statement::Statement;
 pub use timeline::Step;
 use writer::Writer;
 
@@ -165,25 +167,10 @@ impl Storage {
         if let Some(sealed) = known {
             return self.sealer.open(CHECK, &sealed).map(|_| ()).map_err(|_| OpenError::WrongKey);
         }
-        let write = KeyCheck { name: CHECK.row, sealed: self.sealer.seal(CHECK, b"gangway") };
-        Ok(self.writer.write(write).await?)
-    }
-}
-
-struct KeyCheck {
-    name: &'static str,
-    sealed: Vec<u8>,
-}
-
-impl writer::Write for KeyCheck {
-    type Output = ();
-
-    async fn run(&self, connection: &mut sqlx::AnyConnection) -> sqlx::Result<()> {
-        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2)")
-            .bind(self.name)
-            .bind(self.sealed.as_slice())
-            .execute(connection)
-            .await?;
+        let check = Statement::new("INSERT INTO settings (name, value) VALUES ($1, $2)")
+            .bind(CHECK.row)
+            .bind(self.sealer.seal(CHECK, b"gangway"));
+        self.writer.write(check).await?;
         Ok(())
     }
 }

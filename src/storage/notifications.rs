@@ -76,6 +76,7 @@ impl Write for StoreNotification {
 
     async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<Arrival> {
         let NewNotification { instance, decoded, headers, body, received_at, first } = &self.new;
+        let id = *instance;
         let instance = instance.to_string();
         let seq: Option<i64> = sqlx::query_scalar(
             "INSERT INTO notifications (fingerprint, instance, notification_id, received_at, headers, body) \
@@ -108,7 +109,7 @@ impl Write for StoreNotification {
             .execute(&mut *connection)
             .await?;
             if first.rows_affected() == 1 {
-                timeline::insert(connection, &instance, step).await?;
+                timeline::line(id, step).execute(connection).await?;
             }
         }
         Ok(Arrival::Stored)

@@ -2,11 +2,10 @@
 //! every token only the hash is kept.
 
 use sha2::{Digest, Sha256};
-use sqlx::AnyConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::writer::Write;
+use super::statement::{Deciding, Statement};
 use super::{Storage, StorageError, instances};
 use crate::clock::to_milliseconds;
 
@@ -49,7 +48,11 @@ impl Storage {
         token: TokenHash,
         expires_at: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        self.writer.write(MakeLink { token, expires_at: to_milliseconds(expires_at) }).await
+        let clear = Statement::new("DELETE FROM sign_in_links");
+        let insert = Statement::new("INSERT INTO sign_in_links (token_hash, expires_at) VALUES ($1, $2)")
+            .bind(token.0)
+            .bind(to_milliseconds(expires_at));
+        self.writer.write(vec![clear, insert]).await
     }
 
     /// Whether the link still works.
@@ -76,12 +79,30 @@ impl Storage {
         session: TokenHash,
         now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
-        self.writer.write(UseLink { token, operator, session, now: to_milliseconds(now) }).await
+        let first = Statement::new("DELETE FROM sign_in_links WHERE token_hash = $1 AND expires_at > $2")
+            .bind(token.0)
+            .bind(to_milliseconds(now));
+        let mut then = Vec::new();
+        if let Some(operator) = operator {
+            then.push(
+                Statement::new(
+                    "INSERT INTO operators (id, name, password_hash, created_at) VALUES ($1, 'operator', $2, $3) \
+                     ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash",
+                )
+                .bind(operator.id)
+                .bind(operator.password_hash)
+                .bind(to_milliseconds(now)),
+            );
+            // A new password ends what the old one opened.
+            then.push(Statement::new("DELETE FROM operator_sessions"));
+        }
+        then.push(opening(session, now));
+        self.writer.write(Deciding { first, then }).await
     }
 
     /// Opens a session.
     pub async fn open_session(&self, token: TokenHash, now: OffsetDateTime) -> Result<(), StorageError> {
-        self.writer.write(OpenSession { token, now: to_milliseconds(now) }).await
+        self.writer.write(opening(token, now)).await.map(drop)
     }
 
     /// Whether the session is open: younger than `longest`, and used within `idle`. Being seen is written
@@ -103,125 +124,23 @@ impl Storage {
         let Some(seen) = seen else { return Ok(false) };
         let now = to_milliseconds(now);
         if now - seen > 60_000 {
-            self.writer.write(SeeSession { token: token.clone(), now }).await?;
+            let seen = Statement::new("UPDATE operator_sessions SET last_seen_at = $2 WHERE token_hash = $1")
+                .bind(token.0.clone())
+                .bind(now);
+            self.writer.write(seen).await?;
         }
         Ok(true)
     }
 
     /// Ends a session.
     pub async fn end_session(&self, token: TokenHash) -> Result<(), StorageError> {
-        self.writer.write(EndSession { token }).await
+        let end = Statement::new("DELETE FROM operator_sessions WHERE token_hash = $1").bind(token.0);
+        self.writer.write(end).await.map(drop)
     }
 }
 
-struct MakeLink {
-    token: TokenHash,
-    expires_at: i64,
-}
-
-impl Write for MakeLink {
-    type Output = ();
-
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        sqlx::query("DELETE FROM sign_in_links").execute(&mut *connection).await?;
-        sqlx::query("INSERT INTO sign_in_links (token_hash, expires_at) VALUES ($1, $2)")
-            .bind(self.token.0.as_slice())
-            .bind(self.expires_at)
-            .execute(connection)
-            .await?;
-        Ok(())
-    }
-}
-
-struct UseLink {
-    token: TokenHash,
-    operator: Option<Operator>,
-    session: TokenHash,
-    now: i64,
-}
-
-impl Write for UseLink {
-    type Output = bool;
-
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<bool> {
-        let used = sqlx::query("DELETE FROM sign_in_links WHERE token_hash = $1 AND expires_at > $2")
-            .bind(self.token.0.as_slice())
-            .bind(self.now)
-            .execute(&mut *connection)
-            .await?;
-        if used.rows_affected() == 0 {
-            return Ok(false);
-        }
-        if let Some(operator) = &self.operator {
-            sqlx::query(
-                "INSERT INTO operators (id, name, password_hash, created_at) VALUES ($1, 'operator', $2, $3) \
-                 ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash",
-            )
-            .bind(operator.id.to_string())
-            .bind(operator.password_hash.as_str())
-            .bind(self.now)
-            .execute(&mut *connection)
-            .await?;
-            // A new password ends what the old one opened.
-            sqlx::query("DELETE FROM operator_sessions").execute(&mut *connection).await?;
-        }
-        insert_session(connection, &self.session, self.now).await?;
-        Ok(true)
-    }
-}
-
-struct OpenSession {
-    token: TokenHash,
-    now: i64,
-}
-
-impl Write for OpenSession {
-    type Output = ();
-
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        insert_session(connection, &self.token, self.now).await
-    }
-}
-
-async fn insert_session(connection: &mut AnyConnection, token: &TokenHash, now: i64) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO operator_sessions (token_hash, created_at, last_seen_at) VALUES ($1, $2, $2)")
-        .bind(token.0.as_slice())
-        .bind(now)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-struct SeeSession {
-    token: TokenHash,
-    now: i64,
-}
-
-impl Write for SeeSession {
-    type Output = ();
-
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        sqlx::query("UPDATE operator_sessions SET last_seen_at = $2 WHERE token_hash = $1")
-            .bind(self.token.0.as_slice())
-            .bind(self.now)
-            .execute(connection)
-            .await?;
-        Ok(())
-    }
-}
-
-struct EndSession {
-    token: TokenHash,
-}
-
-impl Write for EndSession {
-    type Output = ();
-
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        sqlx::query("DELETE FROM operator_sessions WHERE token_hash = $1")
-            .bind(self.token.0.as_slice())
-            .execute(connection)
-            .await?;
-        Ok(())
-    }
+fn opening(token: TokenHash, now: OffsetDateTime) -> Statement {
+    Statement::new("INSERT INTO operator_sessions (token_hash, created_at, last_seen_at) VALUES ($1, $2, $2)")
+        .bind(token.0)
+        .bind(to_milliseconds(now))
 }

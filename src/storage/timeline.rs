@@ -1,9 +1,9 @@
 //! The timeline of an instance: one line for every step, with the reference number that finds it in the log.
 
-use sqlx::AnyConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::statement::Statement;
 use super::{Storage, StorageError, instances};
 use crate::clock::to_milliseconds;
 use crate::reference::Reference;
@@ -45,14 +45,13 @@ impl Storage {
     }
 }
 
-pub(super) async fn insert(connection: &mut AnyConnection, instance: &str, step: &Step) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO timeline (instance, at, kind, summary, reference) VALUES ($1, $2, $3, $4, $5)")
-        .bind(instance)
-        .bind(to_milliseconds(step.at))
-        .bind(step.kind.as_str())
-        .bind(step.summary.as_str())
-        .bind(step.reference.to_string())
-        .execute(connection)
-        .await?;
-    Ok(())
+pub(super) fn line(instance: Uuid, step: &Step) -> Statement {
+    Statement::new(
+        "INSERT INTO timeline (instance, at, kind, summary, reference) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(instance)
+    .bind(to_milliseconds(step.at))
+    .bind(step.kind.as_str())
+    .bind(step.summary.as_str())
+    .bind(step.reference.to_string())
 }

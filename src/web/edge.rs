@@ -11,8 +11,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use tracing::Instrument;
 
-use super::Gangway;
 use super::failure::Failure;
+use super::{Gangway, RouteName};
 use crate::reference::Reference;
 
 /// Wraps everything.
@@ -62,7 +62,7 @@ fn with_page(
 }
 
 fn record(response: &ServiceResponse<BoxBody>, started: Instant) {
-    let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+    let route = response.request().app_data::<RouteName>().map_or("none", |route| route.0);
     let status = response.status();
     let elapsed = started.elapsed();
     tracing::debug!(route, status = status.as_u16(), microseconds = elapsed.as_micros(), "answered");

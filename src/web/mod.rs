@@ -67,19 +67,20 @@ pub struct Gangway {
     pub closing: CancellationToken,
 }
 
-/// The routes.
+/// The routes. Fixed paths come first: they are compared, the others matched.
 pub fn routes(services: &mut ServiceConfig) {
     services
-        // Cloud Elements and operations: no cookies.
-        .service(on("/events/{id}", web::post().to(events::receive)))
-        .service(on("/healthz", get().to(operations::healthz)))
-        .service(on("/readyz", get().to(operations::readyz)))
-        .service(on("/metrics", get().to(operations::metrics)))
-        .service(on("/assets/{name}", get().to(assets::serve)))
         // The customer.
         .service(on("/", get().to(pages::landing)))
         .service(on("/connect", web::post().to(pages::connect)))
         .service(on("/oauth/callback", web::get().to(pages::callback)))
+        // Operations: no cookies.
+        .service(on("/healthz", get().to(operations::healthz)))
+        .service(on("/readyz", get().to(operations::readyz)))
+        .service(on("/metrics", get().to(operations::metrics)))
+        // Cloud Elements.
+        .service(on("/events/{id}", web::post().to(events::receive)))
+        .service(on("/assets/{name}", get().to(assets::serve)))
         .service(on("/authorization-requests/{id}", get().to(pages::authorization_request)))
         .service(on("/instances/{id}", get().to(pages::instance)))
         .service(on("/instances/{id}/feed", web::get().to(pages::feed)))
@@ -95,8 +96,12 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/admin/instances/{id}", get().to(admin::instance)));
 }
 
+/// The path of a route, as the metrics name it.
+#[derive(Clone, Copy)]
+pub struct RouteName(&'static str);
+
 fn on(path: &'static str, route: Route) -> Resource {
-    web::resource(path).route(route)
+    web::resource(path).app_data(RouteName(path)).route(route)
 }
 
 /// GET, and HEAD with it (RFC 9110 section 9.3.2).

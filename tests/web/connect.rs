@@ -298,9 +298,9 @@ async fn e05_f01_a_get_starts_nothing_and_no_parameter_sends_anybody_elsewhere()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_live_page_says_when_to_look_again_and_ends_when_gangway_stops() {
+async fn the_live_page_says_when_to_look_again() {
     use futures_util::StreamExt;
-    let mut app = TestApp::start().await;
+    let app = TestApp::start().await;
     let (browser, result) = app.connected().await;
     let feed = browser.page(&result).await.attributes("main", "data-feed").remove(0);
     let answer = browser.get(&feed).await;
@@ -316,9 +316,25 @@ async fn the_live_page_says_when_to_look_again_and_ends_when_gangway_stops() {
     }
     assert!(heard.contains("data: connected-proven"), "{heard}");
     assert_eq!(app.browser().get(&feed).await.status(), StatusCode::NOT_FOUND);
-    let took = app.stop().await;
-    // About 0.2 s; 30 s if a live page held it up. The bound leaves room for a busy machine.
-    assert!(took < Duration::from_secs(5), "stopping took {took:?} with a live page open");
+}
+
+/// What holds a stop up does so every time; a busy machine does not. So the best of a few tries counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn gangway_stops_within_a_second_with_a_live_page_open() {
+    let mut app = TestApp::start().await;
+    let (browser, result) = app.connected().await;
+    let feed = browser.page(&result).await.attributes("main", "data-feed").remove(0);
+    let mut took = Vec::new();
+    for _ in 0..5 {
+        let live = browser.get(&feed).await;
+        assert_eq!(live.status(), StatusCode::OK);
+        took.push(app.stop().await);
+        if took.last().is_some_and(|took| *took < Duration::from_secs(1)) {
+            return;
+        }
+        app.start_again().await;
+    }
+    panic!("{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,11 +102,15 @@ fn c18_the_wrong_key_does_not_start() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("SECRET_KEY is not the key"));
 }
 
+/// What holds a stop up does so every time; a busy machine does not. So the best of a few tries counts.
 #[test]
-fn sigterm_stops_it_soon_and_well() {
-    let (mut demo, _) = ready(gangway(&["demo", "--port", "0", "--simulator-port", "0"]));
-    let started = std::time::Instant::now();
-    Command::new("kill").arg(demo.0.id().to_string()).status().unwrap();
-    assert!(demo.0.wait().unwrap().success());
-    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+fn sigterm_stops_it_within_a_second_and_well() {
+    let took = (0..5).map(|_| {
+        let (mut demo, _) = ready(gangway(&["demo", "--port", "0", "--simulator-port", "0"]));
+        let started = std::time::Instant::now();
+        Command::new("kill").arg(demo.0.id().to_string()).status().unwrap();
+        assert!(demo.0.wait().unwrap().success());
+        started.elapsed()
+    });
+    assert!(took.into_iter().any(|took| took.as_millis() < 1000));
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{location, parameter, plain};
+use crate::app::{TestApp, location, parameter, plain};
 
 const REDIRECT: &str = "http://127.0.0.1:9/oauth/callback";
 
@@ -253,4 +253,33 @@ async fn lists_are_followed_by_page_token() {
     }
     assert_eq!(found.len(), 5);
     assert!(found.is_sorted());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audience_webhooks_come_twice_and_swapped_when_told_to() {
+    let app = TestApp::start().await;
+    let (browser, result) = app.connected().await;
+    app.add_contact("first@reader.example").await;
+    browser.wait_for(&result, "First event received").await;
+    let database = app.database().await;
+    let arrived = async |count: i64| {
+        let query = "SELECT count(*) FROM notifications";
+        while sqlx::query_scalar::<_, i64>(query).fetch_one(&database).await.unwrap() < count {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    app.faults(json!({ "webhook_duplicate": true })).await;
+    app.add_contact("twice@reader.example").await;
+    arrived(3).await;
+    app.faults(json!({ "webhook_reorder": true })).await;
+    app.add_contact("held@reader.example").await;
+    app.add_contact("overtakes@reader.example").await;
+    arrived(5).await;
+    let bodies: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT body FROM notifications ORDER BY seq").fetch_all(&database).await.unwrap();
+    let place = |email: &str| {
+        bodies.iter().position(|body| String::from_utf8_lossy(body).contains(email)).expect("it arrived")
+    };
+    assert_eq!(bodies.len(), 5);
+    assert!(place("overtakes@reader.example") < place("held@reader.example"));
 }

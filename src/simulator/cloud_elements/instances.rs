@@ -1,10 +1,9 @@
-//! `/instances` and the OAuth URL: sections 3 to 5. Creating spends the code at the stand-in Mailchimp;
+//! `/instances`: sections 4 and 5. Creating spends the code at the stand-in Mailchimp;
 //! secrets are masked in answers; an empty list is a 404; a name is stripped of HTML.
 
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
@@ -12,56 +11,10 @@ use super::credentials::{Platform, error, provider_error};
 use crate::simulator::world::{Instance, Simulation, World};
 
 const MASK: &str = "********";
-const ELEMENT: &str = "mailchimpv3";
+pub(super) const ELEMENT: &str = "mailchimpv3";
 
 pub(super) async fn organization(_: Platform) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "id": 12, "name": "Simulated organization" }))
-}
-
-/// What both forms of the OAuth URL call take.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-pub(super) struct OAuthInfo {
-    api_key: String,
-    api_secret: String,
-    callback_url: String,
-    state: Option<String>,
-}
-
-pub(super) async fn oauth_url(
-    _: Platform,
-    element: web::Path<String>,
-    query: web::Query<OAuthInfo>,
-    simulation: web::Data<Simulation>,
-) -> HttpResponse {
-    answer_oauth_url(&element, &query, &simulation)
-}
-
-pub(super) async fn oauth_url_from_body(
-    _: Platform,
-    element: web::Path<String>,
-    body: web::Json<OAuthInfo>,
-    simulation: web::Data<Simulation>,
-) -> HttpResponse {
-    answer_oauth_url(&element, &body, &simulation)
-}
-
-fn answer_oauth_url(element: &str, info: &OAuthInfo, simulation: &Simulation) -> HttpResponse {
-    if element != ELEMENT {
-        return error(404, &format!("No element found with key {element}"));
-    }
-    if info.api_key.is_empty() || info.api_secret.is_empty() || info.callback_url.is_empty() {
-        return error(400, "apiKey, apiSecret and callbackUrl are required");
-    }
-    let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("response_type", "code")
-        .append_pair("redirect_uri", &info.callback_url)
-        .append_pair("state", info.state.as_deref().unwrap_or(element))
-        .append_pair("client_id", &info.api_key)
-        .finish();
-    let url = format!("{}/oauth2/authorize?{query}", simulation.origin);
-    HttpResponse::Ok().json(json!({ "oauthUrl": url, "element": element }))
 }
 
 pub(super) async fn create(
@@ -188,7 +141,7 @@ fn without_html(text: &str) -> String {
 }
 
 /// An instance as answers show it: secrets masked, values as text.
-fn shown(instance: &Instance) -> Value {
+pub(super) fn shown(instance: &Instance) -> Value {
     let masked = |(key, _): (&String, &Value)| {
         let secret =
             matches!(key.as_str(), "oauth.api.key" | "oauth.api.secret" | "event.notification.signature.key");
@@ -206,60 +159,6 @@ fn shown(instance: &Instance) -> Value {
         "externalAuthentication": "none",
         "user": { "id": 300, "emailAddress": "ops@example.test", "firstName": "A", "lastName": "B" },
     })
-}
-
-pub(super) async fn list(
-    _: Platform,
-    request: actix_web::HttpRequest,
-    simulation: web::Data<Simulation>,
-) -> HttpResponse {
-    page(&request, None, &simulation)
-}
-
-pub(super) async fn list_of_element(
-    _: Platform,
-    element: web::Path<String>,
-    request: actix_web::HttpRequest,
-    simulation: web::Data<Simulation>,
-) -> HttpResponse {
-    page(&request, Some(&element), &simulation)
-}
-
-/// `tags[]`, `searchText`, `pageSize`, `nextPage`; the next token is in a header.
-fn page(request: &actix_web::HttpRequest, element: Option<&str>, simulation: &Simulation) -> HttpResponse {
-    let query: Vec<(String, String)> =
-        form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-    let all = |name: &str| {
-        query.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect::<Vec<_>>()
-    };
-    let one = |name: &str| all(name).pop();
-    let (tags, search) = (all("tags[]"), one("searchText").unwrap_or_default());
-    let size = one("pageSize").and_then(|size| size.parse().ok()).unwrap_or(200).clamp(1, 200_usize);
-    let after = one("nextPage").and_then(|token| token.parse().ok()).unwrap_or(0_i64);
-    let found: Vec<Instance> = simulation.with(|world| {
-        let wanted = |instance: &&Instance| {
-            tags.iter().all(|tag| instance.tags.contains(tag))
-                && element.is_none_or(|element| instance.element == element)
-                && (search.is_empty() || instance.name.contains(&search) || instance.element == search)
-        };
-        world
-            .instances
-            .range(after + 1..)
-            .map(|(_, instance)| instance)
-            .filter(wanted)
-            .take(size + 1)
-            .cloned()
-            .collect()
-    });
-    if found.is_empty() {
-        return error(404, "No instances found");
-    }
-    let mut response = HttpResponse::Ok();
-    let last = found.get(size - 1).filter(|_| found.len() > size);
-    if let Some(last) = last {
-        response.insert_header(("Elements-Next-Page-Token", last.id.to_string()));
-    }
-    response.json(found.iter().take(size).map(shown).collect::<Vec<_>>())
 }
 
 fn on_instance(

@@ -4,7 +4,9 @@
 mod credentials;
 mod hub;
 mod instances;
+mod listing;
 mod notifications;
+mod oauth_url;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -14,12 +16,12 @@ pub(super) fn routes(services: &mut ServiceConfig) {
     services.service(
         web::scope("/elements/api-v2")
             .route("/organizations/me", web::get().to(instances::organization))
-            .route("/elements/{element}/oauth/url", web::get().to(instances::oauth_url))
-            .route("/elements/{element}/oauth/url", web::post().to(instances::oauth_url_from_body))
-            .route("/elements/{element}/instances", web::get().to(instances::list_of_element))
+            .route("/elements/{element}/oauth/url", web::get().to(oauth_url::from_query))
+            .route("/elements/{element}/oauth/url", web::post().to(oauth_url::from_body))
+            .route("/elements/{element}/instances", web::get().to(listing::of_element))
             .route("/elements/{element}/instances", web::post().to(instances::create_of_element))
             .route("/instances", web::post().to(instances::create))
-            .route("/instances", web::get().to(instances::list))
+            .route("/instances", web::get().to(listing::all))
             .route("/instances/{id}", web::get().to(instances::get))
             .route("/instances/{id}", web::put().to(instances::put))
             .route("/instances/{id}", web::patch().to(instances::patch))

@@ -48,8 +48,12 @@ fn admit(request: &HttpRequest) -> Result<Caller, HttpResponse> {
     let Some(simulation) = request.app_data::<web::Data<Simulation>>().cloned() else {
         return Err(problem(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "no simulation"));
     };
-    if simulation.faults().api_429 {
+    let faults = simulation.faults();
+    if faults.api_429 {
         return Err(HttpResponse::TooManyRequests().finish());
+    }
+    if faults.api_403 {
+        return Err(HttpResponse::Forbidden().finish());
     }
     if let Some(wanted) = request.headers().get(HeaderName::from_static("x-trigger-error")) {
         let title = wanted.to_str().unwrap_or("Unknown").to_owned();

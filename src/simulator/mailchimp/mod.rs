@@ -9,7 +9,9 @@ mod webhooks;
 use actix_web::web::{self, ServiceConfig};
 
 pub(super) use marketing_api::as_json;
-pub(super) use webhooks::{About, Change, NotSaved, announce, is_loopback, people_only, save_webhook};
+pub(super) use webhooks::{
+    About, Change, Form, NotSaved, announce, is_loopback, people_only, release, save_webhook,
+};
 
 pub(super) fn routes(services: &mut ServiceConfig) {
     services

@@ -1,6 +1,8 @@
 //! `POST /oauth2/token` and `/oauth2/metadata`: sections 1.4 and 1.6 of the reference. Pre-RFC 6749: no
 //! `token_type`, `expires_in` 0, `scope` null.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -23,7 +25,9 @@ pub(super) struct TokenRequest {
 
 /// Spends a code.
 pub(super) async fn token(form: web::Form<TokenRequest>, simulation: web::Data<Simulation>) -> HttpResponse {
-    if simulation.faults().token_html_502 {
+    let faults = simulation.faults();
+    tokio::time::sleep(Duration::from_millis(faults.token_slow_ms)).await;
+    if faults.token_html_502 {
         return HttpResponse::BadGateway().content_type("text/html").body("<h1>502 Bad Gateway</h1>");
     }
     let form = form.into_inner();

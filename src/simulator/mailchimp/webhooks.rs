@@ -47,6 +47,14 @@ pub(in crate::simulator) struct About<'a> {
     pub(in crate::simulator) old_email: &'a str,
 }
 
+/// A delivery on its way.
+#[derive(Clone)]
+pub(in crate::simulator) struct Form {
+    list: String,
+    webhook: Webhook,
+    body: String,
+}
+
 /// Why a webhook was not saved.
 pub(in crate::simulator) enum NotSaved {
     NoSuchList,
@@ -110,8 +118,37 @@ pub(in crate::simulator) fn announce(
     for webhook in webhooks {
         let wanted = |flags: &Value, name: &str| flags.get(name).and_then(Value::as_bool).unwrap_or(true);
         if webhook.enabled && wanted(&webhook.events, change.event()) && wanted(&webhook.sources, "admin") {
-            tokio::spawn(deliver(simulation.clone(), list.to_owned(), webhook, body.clone()));
+            send(simulation, Form { list: list.to_owned(), webhook, body: body.clone() });
         }
+    }
+}
+
+/// Sends it on its way, with the faults of deliveries.
+fn send(simulation: &web::Data<Simulation>, form: Form) {
+    let faults = simulation.faults();
+    let mut batch = vec![form];
+    if faults.webhook_reorder {
+        simulation.with(|world| match world.held_form.take() {
+            Some(held) => batch.push(held),
+            None => world.held_form = batch.pop(),
+        });
+    }
+    let simulation = simulation.clone();
+    // One after the other, so that reordering is an order and not a race.
+    tokio::spawn(async move {
+        for form in batch {
+            if faults.webhook_duplicate {
+                deliver(simulation.clone(), form.clone()).await;
+            }
+            deliver(simulation.clone(), form).await;
+        }
+    });
+}
+
+/// Lets go of what the fault held back.
+pub(in crate::simulator) fn release(simulation: &web::Data<Simulation>) {
+    if let Some(form) = simulation.with(|world| world.held_form.take()) {
+        tokio::spawn(deliver(simulation.clone(), form));
     }
 }
 
@@ -160,7 +197,7 @@ fn signature(secret: &str, at: i64, body: &str) -> String {
     format!("t={at},v1={hex}")
 }
 
-async fn deliver(simulation: web::Data<Simulation>, list: String, webhook: Webhook, body: String) {
+async fn deliver(simulation: web::Data<Simulation>, Form { list, webhook, body }: Form) {
     for gap in GAPS {
         let faults = simulation.faults();
         let age = if faults.stale_webhooks { 600 } else { 0 };

@@ -16,21 +16,20 @@ pub async fn same_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody + 'static>>, Error> {
-    let app = request.app_data::<web::Data<Gangway>>();
-    let ours = app.map(|app| app.config.public_url.origin()).unwrap_or_default();
     // Notifications are signed, carry no cookie and act for nobody.
     let exempt = request.method().is_safe() || request.path().starts_with("/events/");
-    if exempt || comes_from_us(request.headers(), &ours) {
+    let ours = || request.app_data::<web::Data<Gangway>>().map(|app| app.config.public_url.origin());
+    if exempt || comes_from_us(request.headers(), ours) {
         return Ok(next.call(request).await?.map_into_left_body());
     }
     Ok(request.error_response(Failure::CrossOrigin).map_into_right_body())
 }
 
-fn comes_from_us(headers: &HeaderMap, ours: &str) -> bool {
+fn comes_from_us(headers: &HeaderMap, ours: impl FnOnce() -> Option<String>) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     match (text(header::HeaderName::from_static("sec-fetch-site")), text(header::ORIGIN)) {
         (Some(site), _) => site == "same-origin" || site == "none",
-        (None, Some(origin)) => origin == ours,
+        (None, Some(origin)) => ours().is_some_and(|ours| ours == origin),
         (None, None) => !headers.contains_key(header::COOKIE),
     }
 }

@@ -104,6 +104,5 @@ fn not_granted(error: ErrorCode, claimed: &ClaimedRequest, app: &Gangway) -> Pro
         code: error.as_str(),
         reference: claimed.reference.to_string(),
         at: claimed.claimed_at.into(),
-        details: None,
     }
 }

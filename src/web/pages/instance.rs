@@ -197,8 +197,6 @@ fn failed(app: &Gangway, instance: &Instance, problem: &Problem) -> ProblemPage 
         code: problem.kind.as_str(),
         reference: instance.reference.to_string(),
         at: instance.created_at.into(),
-        // Upstream's words are for the operator: they stand on the instance's page in the console.
-        details: None,
     }
 }
 

@@ -26,8 +26,6 @@ pub struct ProblemPage {
     pub reference: String,
     /// When.
     pub at: Moment,
-    /// What somebody else said, as it was said.
-    pub details: Option<String>,
 }
 
 /// A button or link.

@@ -1,0 +1,153 @@
+//! The words of every failure: what a person reads.
+
+use actix_web::http::StatusCode;
+
+use super::Failure;
+use crate::mailchimp::PROVIDER;
+use crate::oauth::NotPending;
+use crate::web::pages::Action;
+
+/// What a failure says: the stable code, the headline, at most three sentences, and the way forward.
+pub(super) struct Words {
+    pub(super) code: &'static str,
+    pub(super) headline: &'static str,
+    pub(super) sentences: &'static [&'static str],
+    pub(super) next: Next,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Next {
+    StartAgain,
+    Home,
+    Nothing,
+}
+
+impl Failure {
+    #[expect(clippy::too_many_lines, reason = "a table: one entry for each failure")]
+    pub(super) fn words(&self) -> Words {
+        let words = |code, headline, sentences, next| Words { code, headline, sentences, next };
+        match self {
+            Self::NotPending(NotPending::Expired) => words(
+                "request_expired",
+                "That took a little too long",
+                &[
+                    "For your safety an approval must come back within an hour.",
+                    "Nothing was shared. Start again; it takes a few seconds.",
+                ],
+                Next::StartAgain,
+            ),
+            Self::InvalidResponse(_) | Self::NotPending(NotPending::Unknown) | Self::NoCookie => words(
+                "start_again_here",
+                "Please start in this browser",
+                &[
+                    "We could not match this approval with a start in this browser.",
+                    "It happens when the link was opened in another browser or app, or when a private window was closed. Nothing was shared.",
+                    "Start again here and stay in this browser until you are back.",
+                ],
+                Next::StartAgain,
+            ),
+            Self::AuthorizeUrl(_) => words(
+                "provider_trouble",
+                "MailChimp cannot be reached right now",
+                &[
+                    "We could not get the address to send you to.",
+                    "Nothing was shared. Please try again in a minute.",
+                ],
+                Next::StartAgain,
+            ),
+            Self::CrossOrigin => words(
+                "cross_origin",
+                "This did not come from our page",
+                &[
+                    "The request came from another website, so we did not act on it.",
+                    "If it was you, open our page and try again there.",
+                ],
+                Next::Home,
+            ),
+            Self::TooMany(_) => words(
+                "too_many_requests",
+                "One moment, please",
+                &[
+                    "There were many tries from your network in a short time.",
+                    "Nothing was shared. Wait a minute and try again.",
+                ],
+                Next::Home,
+            ),
+            Self::SignInFirst(_) => {
+                words("sign_in_first", "Please sign in", &["This page is for the operator."], Next::Nothing)
+            }
+            Self::NotFound => words(
+                "not_found",
+                "There is nothing here",
+                &[
+                    "This page does not exist, or it belongs to another browser.",
+                    "A connection's page opens only in the browser that made it.",
+                ],
+                Next::Home,
+            ),
+            Self::BadRequest(_) => words(
+                "bad_request",
+                "That could not be read",
+                &["The form did not arrive whole.", "Go back and send it again."],
+                Next::Home,
+            ),
+            Self::MalformedSignature(_) | Self::SignatureMismatch(_) => words(
+                "bad_signature",
+                "The signature does not fit",
+                &["The notification was not stored."],
+                Next::Nothing,
+            ),
+            Self::Gone => words(
+                "disconnected",
+                "This instance is disconnected",
+                &["It takes no more notifications."],
+                Next::Nothing,
+            ),
+            Self::TooLarge => {
+                words("too_large", "That is too large", &["The request was larger than we take."], Next::Home)
+            }
+            Self::TooSlow => {
+                words("too_slow", "That took too long", &["The request did not arrive in time."], Next::Home)
+            }
+            Self::Storage(_) => words(
+                "storage_trouble",
+                "We need a moment",
+                &[
+                    "We could not save or read what is needed.",
+                    "Please try again in a minute; the reference below tells us what happened.",
+                ],
+                Next::Home,
+            ),
+            Self::Other(StatusCode::METHOD_NOT_ALLOWED) => words(
+                "method_not_allowed",
+                "That does not work here",
+                &["This address takes another kind of request."],
+                Next::Home,
+            ),
+            Self::Other(_) => {
+                words("refused", "That could not be done", &["The request is not one we take."], Next::Home)
+            }
+            Self::Internal(_) => words(
+                "internal",
+                "We need to fix something on our side",
+                &[
+                    "This is our fault, not yours.",
+                    "Please try again later; the reference below tells us what happened.",
+                ],
+                Next::Home,
+            ),
+        }
+    }
+}
+
+impl Next {
+    pub(super) fn action(self) -> Option<Action> {
+        match self {
+            Self::StartAgain => Some(Action::start_again()),
+            Self::Home => {
+                Some(Action { label: format!("Go to Connect {PROVIDER}"), target: "/".into(), post: false })
+            }
+            Self::Nothing => None,
+        }
+    }
+}
