@@ -12,6 +12,7 @@ use anyhow::Context;
 use socket2::{Domain, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::{NoCheckpoints, SharedCheckpoints};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::elements::CloudElements;
@@ -39,11 +40,17 @@ pub struct Surroundings {
     pub clock: SharedClock,
     /// Randomness.
     pub entropy: SharedEntropy,
+    /// Where tests stop the flow.
+    pub checkpoints: SharedCheckpoints,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy::default()) }
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy::default()),
+            checkpoints: Arc::new(NoCheckpoints),
+        }
     }
 }
 
@@ -98,7 +105,7 @@ impl App {
     /// in this order.
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
         let Self { gangway, server, .. } = self;
-        gangway.onboarding.start_recovery();
+        gangway.onboarding.start_background();
         let tidying = tokio::spawn(tidy(gangway.clone()));
         let handle = server.handle();
         let closing = gangway.closing.clone();
@@ -121,7 +128,7 @@ impl App {
 }
 
 async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<Gangway> {
-    let Surroundings { clock, entropy } = surroundings;
+    let Surroundings { clock, entropy, checkpoints } = surroundings;
     let sealer = Sealer::new(&config.secret_key, config.secret_key_previous.as_ref(), entropy.clone());
     let storage = Storage::open(&config.database_url, sealer).await?;
     let metrics = Metrics::default();
@@ -137,6 +144,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
         feed: feed.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
+        checkpoints: checkpoints.clone(),
     };
     Ok(Gangway {
         onboarding: Onboarding::new(&config, rooms),
@@ -151,6 +159,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
         metrics,
         clock,
         entropy,
+        checkpoints,
         closing: CancellationToken::new(),
         storage,
         config,

@@ -2,6 +2,7 @@
 //! The list of modules is the table of contents; docs/architecture.md is the map.
 
 pub mod app;
+pub mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -26,6 +26,12 @@ pub struct Instance {
     pub first_event_at: Option<OffsetDateTime>,
     /// When the latest one was.
     pub last_event_at: Option<OffsetDateTime>,
+    /// How many were.
+    pub notification_count: i64,
+    /// When it was last looked after.
+    pub last_checked_at: Option<OffsetDateTime>,
+    /// The ids of the account's audiences, once they were seen: they tell one account from another.
+    pub audiences: Option<Vec<String>>,
     /// Where it stands.
     pub state: InstanceState,
 }
@@ -90,18 +96,28 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// What upstream said, for the operator; scrubbed of secrets.
     pub detail: Option<String>,
+    /// Since when.
+    pub since: OffsetDateTime,
 }
 
 impl Problem {
     /// One without upstream's words.
-    pub fn new(kind: ProblemKind) -> Self {
-        Self { kind, detail: None }
+    pub fn new(kind: ProblemKind, since: OffsetDateTime) -> Self {
+        Self { kind, detail: None, since }
+    }
+
+    /// What the operator reads: what it means, and what upstream said.
+    pub fn for_operator(&self) -> String {
+        match self.detail.as_deref() {
+            Some(detail) => format!("{} It said: {detail}", self.kind.for_operator()),
+            None => self.kind.for_operator().to_owned(),
+        }
     }
 }
 
 macro_rules! problem_kinds {
     ($($(#[$doc:meta])* $variant:ident = $word:literal, $operator:literal;)*) => {
-        /// The kinds of trouble while connecting.
+        /// The kinds of trouble, while connecting and afterwards.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ProblemKind { $($(#[$doc])* $variant,)* }
 
@@ -147,9 +163,27 @@ problem_kinds! {
     /// Gangway stopped before an outcome was on disk.
     Interrupted = "interrupted",
         "Gangway stopped while the call was under way, so the instance may exist. It is looked up by its tag, never created again.";
+    /// Gangway stopped before the call left, for longer than a grant code lives.
+    NotSent = "not_sent",
+        "Gangway stopped before the call left, and the grant code ended meanwhile. Nothing was sent; the customer can approve again.";
     /// Looked for and not there.
     NotFound = "not_found_upstream",
         "No instance with this tag exists at Cloud Elements. The customer can approve again.";
+    /// Mailchimp refuses the access.
+    AccessRevoked = "access_revoked",
+        "Mailchimp no longer lets this instance in: the app was removed there, or the account is closed. The customer must approve again.";
+    /// Cloud Elements has no such instance any more.
+    GoneUpstream = "gone_upstream",
+        "Cloud Elements has no instance with this id any more; somebody deleted it there. Disconnect it here and let the customer connect anew.";
+    /// Cloud Elements has it switched off.
+    DisabledUpstream = "disabled_upstream",
+        "The instance is disabled at Cloud Elements. Enable it there, or let the customer approve again.";
+    /// Cloud Elements says it is not valid.
+    NotValid = "not_valid",
+        "Cloud Elements says that the instance's authentication is not valid. The customer must approve again.";
+    /// Another MailChimp account was approved than the one before.
+    OtherAccount = "other_account",
+        "Another MailChimp account was approved than the one connected before. The customer is asked which one is meant.";
 }
 
 /// A transition that is not drawn in DESIGN section 4.
@@ -213,15 +247,61 @@ impl InstanceState {
     pub fn lose(self, problem: Problem) -> Result<Self, InvalidTransition> {
         match self {
             Self::Provisioning => Ok(Self::Unknown(problem)),
-            other => Err(InvalidTransition { from: other.as_str(), to: "unknown" }),
+            other => Err(other.cannot_become("unknown")),
+        }
+    }
+
+    /// It does not work any more. One that needs attention already keeps its place and since when, unless
+    /// the reason is another one now.
+    pub fn trouble(self, problem: Problem) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::NeedsAttention(connection, known) if known.kind == problem.kind => {
+                Ok(Self::NeedsAttention(connection, known))
+            }
+            Self::Connected(connection) | Self::NeedsAttention(connection, _) => {
+                Ok(Self::NeedsAttention(connection, problem))
+            }
+            other => Err(other.cannot_become("needs_attention")),
+        }
+    }
+
+    /// It works again, as `connection` has it.
+    pub fn mend(self, connection: Connection) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Connected(_) | Self::NeedsAttention(..) => Ok(Self::Connected(connection)),
+            other => Err(other.cannot_become("connected")),
+        }
+    }
+
+    /// Somebody asked for its end.
+    pub fn disconnect(self) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Connected(connection) | Self::Paused(connection) | Self::NeedsAttention(connection, _) => {
+                Ok(Self::Disconnecting(connection))
+            }
+            other => Err(other.cannot_become("disconnecting")),
+        }
+    }
+
+    /// It is gone upstream, read back to be sure.
+    pub fn disconnected(self) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Disconnecting(connection) => {
+                Ok(Self::Disconnected(Connection { events_enabled: false, ..connection }))
+            }
+            other => Err(other.cannot_become("disconnected")),
         }
     }
 
     fn settle(self, outcome: Self) -> Result<Self, InvalidTransition> {
         match self {
             Self::Provisioning | Self::Unknown(_) => Ok(outcome),
-            other => Err(InvalidTransition { from: other.as_str(), to: outcome.as_str() }),
+            other => Err(other.cannot_become(outcome.as_str())),
         }
+    }
+
+    fn cannot_become(&self, to: &'static str) -> InvalidTransition {
+        InvalidTransition { from: self.as_str(), to }
     }
 }
 
@@ -229,19 +309,43 @@ impl InstanceState {
 mod tests {
     use super::*;
 
+    fn connection() -> Connection {
+        Connection { element_instance_id: 1, events_enabled: true, connected_at: OffsetDateTime::UNIX_EPOCH }
+    }
+
+    fn problem(kind: ProblemKind) -> Problem {
+        Problem::new(kind, OffsetDateTime::UNIX_EPOCH)
+    }
+
     #[test]
     fn an_outcome_is_final() {
-        let connection = Connection {
-            element_instance_id: 1,
-            events_enabled: true,
-            connected_at: OffsetDateTime::UNIX_EPOCH,
-        };
-        let connected = InstanceState::Provisioning.connect(connection.clone()).unwrap();
-        assert!(connected.clone().fail(Problem::new(ProblemKind::NotFound)).is_err());
-        assert!(connected.lose(Problem::new(ProblemKind::NoAnswer)).is_err());
-        let unknown = InstanceState::Provisioning.lose(Problem::new(ProblemKind::NoAnswer)).unwrap();
-        assert!(unknown.clone().lose(Problem::new(ProblemKind::NoAnswer)).is_err());
-        assert!(unknown.clone().connect(connection).is_ok());
-        assert!(unknown.fail(Problem::new(ProblemKind::NotFound)).is_ok());
+        let connected = InstanceState::Provisioning.connect(connection()).unwrap();
+        assert!(connected.clone().fail(problem(ProblemKind::NotFound)).is_err());
+        assert!(connected.lose(problem(ProblemKind::NoAnswer)).is_err());
+        let unknown = InstanceState::Provisioning.lose(problem(ProblemKind::NoAnswer)).unwrap();
+        assert!(unknown.clone().lose(problem(ProblemKind::NoAnswer)).is_err());
+        assert!(unknown.clone().connect(connection()).is_ok());
+        assert!(unknown.fail(problem(ProblemKind::NotFound)).is_ok());
+    }
+
+    #[test]
+    fn trouble_of_one_kind_keeps_since_when() {
+        let later = OffsetDateTime::UNIX_EPOCH + time::Duration::HOUR;
+        let first = InstanceState::Connected(connection()).trouble(problem(ProblemKind::AccessRevoked));
+        let again = first.unwrap().trouble(Problem::new(ProblemKind::AccessRevoked, later)).unwrap();
+        assert_eq!(again.problem().unwrap().since, OffsetDateTime::UNIX_EPOCH);
+        let other = again.trouble(Problem::new(ProblemKind::GoneUpstream, later)).unwrap();
+        assert_eq!(other.problem().unwrap().since, later);
+    }
+
+    #[test]
+    fn what_is_disconnected_stays_so() {
+        let going = InstanceState::Connected(connection()).disconnect().unwrap();
+        assert!(going.clone().mend(connection()).is_err());
+        assert!(going.clone().trouble(problem(ProblemKind::AccessRevoked)).is_err());
+        let gone = going.disconnected().unwrap();
+        assert!(!gone.connection().unwrap().events_enabled);
+        assert!(gone.clone().disconnect().is_err());
+        assert!(gone.connect(connection()).is_err());
     }
 }

@@ -6,14 +6,24 @@ mod instance;
 mod notification;
 mod signature;
 
-pub use client::{CallError, CloudElements, CreatedInstance, NewInstance, Refusal};
+pub use client::{
+    Access, Audience, CallError, CloudElements, ElementInstance, Listed, NewInstance, Ping, Refusal,
+    UnreadAnswer, Wanted, id_in,
+};
 pub use instance::{
     BrowserHash, Connection, Instance, InstanceState, InvalidTransition, Problem, ProblemKind,
 };
 pub use notification::{Event, EventType, Notification};
 pub use signature::{MalformedSignature, Signature, SignatureKey, SignatureMismatch};
 
+const OWN_TAG: &str = "gangway-";
+
 /// The tag that only our instance of this id carries; recovery finds it by it.
 pub fn own_tag(instance: uuid::Uuid) -> String {
-    format!("gangway-{instance}")
+    format!("{OWN_TAG}{instance}")
+}
+
+/// The instance of ours that `tag` names, if it is such a tag.
+pub fn named_by_tag(tag: &str) -> Option<uuid::Uuid> {
+    tag.strip_prefix(OWN_TAG)?.parse().ok()
 }

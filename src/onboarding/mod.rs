@@ -1,26 +1,43 @@
-//! From a grant to an instance: claimed once, created once, and told truly whatever happens between.
-//! Knows the flow; the wire is `elements`' and the rows are `storage`'s.
+//! From a grant to an instance: claimed once, created once, and told truly whatever happens between. And
+//! what follows for as long as the instance lives: looked after, approved again, compared with what
+//! Cloud Elements has, taken down. Knows the flow; the wire is `elements`' and the rows are `storage`'s.
 
+mod adopt;
+mod check;
+mod disconnect;
 mod provision;
+mod reauthorize;
+mod reconcile;
 mod recover;
+mod settle;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::checkpoint::SharedCheckpoints;
 use crate::clock::SharedClock;
 use crate::config::{Config, PublicUrl};
 use crate::elements::CloudElements;
 use crate::entropy::SharedEntropy;
+use crate::entropy::fresh_id;
 use crate::events::Feed;
 use crate::reference::Reference;
-use crate::storage::{Step, Storage};
+use crate::storage::{Lease, Step, Storage, StorageError};
+pub use check::Checked;
+pub use disconnect::NotDisconnected;
 pub use provision::{Arrived, Denial, Grant};
+pub use reconcile::{Drift, Finding, Measures, NotCompared, Report};
+
+/// A lease is renewed three times before it ends.
+const LEASE: time::Duration = time::Duration::seconds(30);
+const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 /// What an onboarding works with.
 pub struct Onboarding {
@@ -33,8 +50,14 @@ pub struct Onboarding {
     element: String,
     instance_tags: Vec<String>,
     recovery_window: Duration,
-    /// Calls under way here; recovery leaves them alone.
+    started_at: OffsetDateTime,
+    /// Names this process in leases.
+    holder: Uuid,
+    /// Open work in this process's hands, whose leases it renews.
     under_way: Mutex<HashSet<Uuid>>,
+    /// What the last comparison with Cloud Elements found.
+    last_report: Mutex<Option<Arc<Report>>>,
+    checkpoints: SharedCheckpoints,
     tasks: TaskTracker,
     /// Outlives the web workers: an onboarding goes on when its browser has gone.
     runtime: Handle,
@@ -53,13 +76,17 @@ pub struct Rooms {
     pub clock: SharedClock,
     /// Ids and keys.
     pub entropy: SharedEntropy,
+    /// Where tests stop the flow.
+    pub checkpoints: SharedCheckpoints,
 }
 
 impl Onboarding {
     /// Must be called on the runtime that outlives the web workers.
     pub fn new(config: &Config, rooms: Rooms) -> Arc<Self> {
-        let Rooms { storage, cloud_elements, feed, clock, entropy } = rooms;
+        let Rooms { storage, cloud_elements, feed, clock, entropy, checkpoints } = rooms;
+        let holder = fresh_id(&*clock, &*entropy);
         Arc::new(Self {
+            started_at: clock.now(),
             storage,
             cloud_elements,
             feed,
@@ -69,7 +96,10 @@ impl Onboarding {
             element: config.cloud_elements.element_key.clone(),
             instance_tags: config.cloud_elements.instance_tags.clone(),
             recovery_window: config.recovery_window,
+            holder,
             under_way: Mutex::default(),
+            last_report: Mutex::default(),
+            checkpoints,
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             stopping: CancellationToken::new(),
@@ -88,7 +118,64 @@ impl Onboarding {
         }
     }
 
+    /// Starts what goes on in the background until Gangway stops.
+    pub fn start_background(self: &Arc<Self>) {
+        self.repeat(recover::GAP, |onboarding| Box::pin(onboarding.recover()));
+        self.repeat(RENEW_EVERY, |onboarding| Box::pin(onboarding.renew_leases()));
+        self.repeat(check::GAP, |onboarding| Box::pin(onboarding.check_due()));
+        self.repeat(reconcile::GAP, |onboarding| Box::pin(onboarding.reconcile_in_passing()));
+    }
+
+    fn repeat<F>(self: &Arc<Self>, gap: Duration, act: F)
+    where
+        F: for<'a> Fn(&'a Arc<Self>) -> futures_util::future::BoxFuture<'a, Result<(), StorageError>>
+            + Send
+            + 'static,
+    {
+        let onboarding = Arc::clone(self);
+        let repeating = async move {
+            loop {
+                if let Err(error) = act(&onboarding).await {
+                    tracing::error!(%error, "work in the background failed; it is tried again");
+                }
+                tokio::select! {
+                    () = onboarding.stopping.cancelled() => break,
+                    () = tokio::time::sleep(gap) => {}
+                }
+            }
+        };
+        self.tasks.spawn_on(repeating, &self.runtime);
+    }
+
+    fn lease(&self) -> Lease {
+        Lease { holder: self.holder, until: self.clock.now() + LEASE }
+    }
+
+    async fn renew_leases(&self) -> Result<(), StorageError> {
+        let idle = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if idle { Ok(()) } else { self.storage.renew(self.lease()).await }
+    }
+
+    /// Marks work as in this process's hands for as long as the answer is held.
+    fn hold(&self, instance: Uuid) -> Held<'_> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(instance);
+        Held { onboarding: self, instance }
+    }
+
     fn step(&self, kind: &str, summary: impl Into<String>, reference: Reference) -> Step {
         Step { at: self.clock.now(), kind: kind.to_owned(), summary: summary.into(), reference }
+    }
+}
+
+/// Work in this process's hands.
+struct Held<'a> {
+    onboarding: &'a Onboarding,
+    instance: Uuid,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.onboarding.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.remove(&self.instance);
     }
 }

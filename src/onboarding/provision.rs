@@ -1,29 +1,26 @@
 //! Grant to instance, once. The claim is on disk before the call leaves; the call leaves once; its
 //! outcome is one transaction. The task goes on when the browser has gone.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::Onboarding;
+use super::settle::{NewToken, Outcome};
+use super::{Onboarding, check};
+use crate::checkpoint::Point;
 use crate::elements::{
-    BrowserHash, CallError, Connection, CreatedInstance, Instance, InstanceState, NewInstance, SignatureKey,
+    BrowserHash, CallError, Connection, ElementInstance, Instance, InstanceState, NewInstance, SignatureKey,
     own_tag,
 };
 use crate::entropy::fresh_id;
 use crate::mailchimp::PROVIDER;
 use crate::oauth::{ErrorCode, GrantCode, StateHash};
 use crate::reference::Reference;
-use crate::storage::{Claim, ClaimedRequest, NewInstanceRow, StorageError, Trip};
-
-/// How often a settled outcome is tried to be written when the database says no, and the gap between.
-const SAVE_TRIES: u32 = 20;
-const SAVE_GAP: Duration = Duration::from_millis(500);
+use crate::storage::{Change, Claim, ClaimedRequest, NewInstanceRow, StorageError, Trip};
 
 /// A grant whose state is pending in the browser that brought it.
 #[derive(Debug)]
@@ -94,8 +91,9 @@ impl Onboarding {
         let request = self.claimed(browser, Trip::Granted(id), reference);
         let summary = format!("The customer approved at {PROVIDER}; the grant code was claimed.");
         let step = self.step("granted", summary, reference);
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        let claim = self.storage.claim_grant(state, &request, &code, &new, step).await;
+        self.checkpoints.reached(Point::BeforeIntent).await;
+        let _held = self.hold(id);
+        let claim = self.storage.claim_grant(state, &request, &code, &new, (step, self.lease())).await;
         let won = matches!(claim, Ok(Claim::Won));
         let arrived = claim.map(|claim| match claim {
             Claim::Won => Arrived::Instance(id),
@@ -106,9 +104,9 @@ impl Onboarding {
         if won {
             metrics::counter!("gangway_authorization_requests_total", "outcome" => "granted").increment(1);
             tracing::info!(instance = %id, "grant claimed");
+            self.checkpoints.reached(Point::AfterIntent).await;
             self.provision(new, code).await;
         }
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// Claims the denial, or leads to what an earlier claim of it became.
@@ -126,7 +124,7 @@ impl Onboarding {
         })
     }
 
-    fn claimed(&self, browser: BrowserHash, trip: Trip, reference: Reference) -> ClaimedRequest {
+    pub(super) fn claimed(&self, browser: BrowserHash, trip: Trip, reference: Reference) -> ClaimedRequest {
         let id = fresh_id(&*self.clock, &*self.entropy);
         ClaimedRequest { id, browser, trip, reference, claimed_at: self.clock.now() }
     }
@@ -142,98 +140,97 @@ impl Onboarding {
             created_at: self.clock.now(),
             first_event_at: None,
             last_event_at: None,
+            notification_count: 0,
+            last_checked_at: None,
+            audiences: None,
             state: InstanceState::Provisioning,
         };
         NewInstanceRow { instance, signature_key: SignatureKey::draw(&*self.entropy) }
     }
 
-    /// The one call with this code, and its outcome.
-    async fn provision(&self, new: NewInstanceRow, code: GrantCode) {
+    /// The one call with this code, and its outcome. That it leaves is on disk before it does, so that
+    /// whoever comes after a crash knows whether it may have left.
+    pub(super) async fn provision(&self, new: NewInstanceRow, code: GrantCode) {
         let NewInstanceRow { instance, signature_key } = new;
         let id = instance.id;
-        let mut tags = vec![own_tag(id)];
-        tags.extend(self.instance_tags.iter().cloned());
-        let order = NewInstance {
-            name: &instance.name,
-            code: &code,
-            events_url: self.public_url.events_url(id),
-            signature_key: &signature_key,
-            tags,
-        };
+        match self.storage.mark_sent(id, self.holder, self.clock.now()).await {
+            Ok(true) => {}
+            Ok(false) => return tracing::warn!(instance = %id, "another process has this onboarding"),
+            Err(error) => {
+                return tracing::error!(instance = %id, %error, "the call did not leave; recovery takes it up");
+            }
+        }
+        self.checkpoints.reached(Point::BeforeCall).await;
+        let order = self.order(&instance, &code, &signature_key);
         let started = Instant::now();
         let answer = self.cloud_elements.create_instance(&order).await;
         metrics::histogram!("gangway_upstream_seconds", "call" => "create_instance")
             .record(started.elapsed());
+        self.checkpoints.reached(Point::AfterReply).await;
         let reference = instance.reference;
         match answer {
-            Ok(created) => self.settle_connected(instance, created, reference, "connected").await,
+            Ok(created) => self.settle_connected(instance, created, ("connected", reference)).await,
             Err(error) => self.settle_without(instance, error, reference).await,
         }
     }
 
-    /// An instance exists: keep its token and say so. `kind` names the step.
+    pub(super) fn order<'a>(
+        &self,
+        instance: &'a Instance,
+        code: &'a GrantCode,
+        signature_key: &'a SignatureKey,
+    ) -> NewInstance<'a> {
+        NewInstance {
+            name: &instance.name,
+            code,
+            events_url: self.public_url.events_url(instance.id),
+            signature_key,
+            tags: self.tags(instance.id),
+        }
+    }
+
+    /// Ours first, then those of the settings.
+    pub(super) fn tags(&self, id: Uuid) -> Vec<String> {
+        std::iter::once(own_tag(id)).chain(self.instance_tags.iter().cloned()).collect()
+    }
+
+    /// An instance exists: keep its token and say so.
     pub(super) async fn settle_connected(
         &self,
         instance: Instance,
-        created: CreatedInstance,
-        reference: Reference,
-        kind: &str,
+        created: ElementInstance,
+        (kind, reference): (&'static str, Reference),
     ) {
-        let CreatedInstance { id: element_instance_id, token, events_enabled, .. } = created;
         let connection = Connection {
-            element_instance_id,
+            element_instance_id: created.id,
             // We asked for events; older answers do not say (reference section 4.2).
-            events_enabled: events_enabled.unwrap_or(true),
+            events_enabled: created.events_enabled.unwrap_or(true),
             connected_at: self.clock.now(),
         };
-        let summary = format!("Cloud Elements has the instance as {element_instance_id}.");
+        let summary = format!("Cloud Elements has the instance as {}.", created.id);
         let from = instance.state.as_str();
         let Ok(state) = instance.state.clone().connect(connection) else { return };
-        self.save(from, Instance { state, ..instance }, Some(token), (kind, summary, reference)).await;
+        let outcome = Outcome::closing(from, Instance { state, ..instance }, (kind, summary, reference));
+        let next_check = Some(self.clock.now() + check::FIRST);
+        self.settle(Outcome { token: NewToken::Put(created.token), next_check, ..outcome }).await;
     }
 
     async fn settle_without(&self, instance: Instance, error: CallError, reference: Reference) {
         let nothing_happened = error.nothing_happened();
-        let problem = error.into_problem();
-        let detail = problem.detail.as_deref().unwrap_or_default();
-        let summary = format!("{} Cloud Elements: {detail}", problem.kind.for_operator());
-        tracing::warn!(instance = %instance.id, problem = problem.kind.as_str(), detail, "the instance was not created");
+        let (problem, unread) = error.into_problem(self.clock.now());
+        let summary = problem.for_operator();
+        tracing::warn!(instance = %instance.id, problem = problem.kind.as_str(), detail = problem.detail, "the instance was not created");
         let from = instance.state.as_str();
         let state = instance.state.clone();
         let state = if nothing_happened { state.fail(problem) } else { state.lose(problem) };
         let Ok(state) = state else { return };
         let kind = state.as_str();
-        self.save(from, Instance { state, ..instance }, None, (kind, summary, reference)).await;
-    }
-
-    /// Writes an outcome. The answer is kept in memory while the database says no; if it never says yes,
-    /// the row stays open and recovery finds the instance by its tag.
-    pub(super) async fn save(
-        &self,
-        from: &'static str,
-        after: Instance,
-        token: Option<SecretString>,
-        (kind, summary, reference): (&str, String, Reference),
-    ) {
-        for _ in 0..SAVE_TRIES {
-            let step = self.step(kind, summary.clone(), reference);
-            match self.storage.transition(from, &after, token.as_ref(), step).await {
-                Ok(written) => {
-                    if written {
-                        let state = after.state.as_str();
-                        metrics::counter!("gangway_instances_total", "state" => state).increment(1);
-                        tracing::info!(instance = %after.id, state, "instance settled");
-                    }
-                    self.feed.nudge(after.id);
-                    return;
-                }
-                Err(StorageError::Closed) => break,
-                Err(error) => {
-                    tracing::error!(instance = %after.id, %error, "an outcome could not be written; trying again");
-                    tokio::time::sleep(SAVE_GAP).await;
-                }
-            }
+        let id = instance.id;
+        let outcome = Outcome::closing(from, Instance { state, ..instance }, (kind, summary, reference));
+        let work = if nothing_happened { Change::Close } else { Change::Keep };
+        self.settle(Outcome { unread, work, ..outcome }).await;
+        if !nothing_happened {
+            self.look_again_in(id, Duration::ZERO).await;
         }
-        tracing::error!(instance = %after.id, "an outcome was not written; recovery will look it up");
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
-use super::{NewInstanceRow, Storage, StorageError, instances, timeline};
+use super::{Lease, NewInstanceRow, Storage, StorageError, Work, instances, open_work, timeline};
 use crate::clock::to_milliseconds;
 use crate::elements::BrowserHash;
 use crate::oauth::{ErrorCode, GrantCode, StateHash};
@@ -61,14 +61,51 @@ impl Storage {
         request: &ClaimedRequest,
         code: &GrantCode,
         new: &NewInstanceRow,
-        step: Step,
+        (step, lease): (Step, Lease),
     ) -> Result<Claim, StorageError> {
         let id = request.id.to_string();
         let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
         let signature_key = self.sealed_signature_key(&new.instance.id.to_string(), &new.signature_key);
-        let then =
-            vec![instances::making(&new.instance, signature_key), timeline::line(new.instance.id, &step)];
+        let id = new.instance.id;
+        let then = vec![
+            instances::making(&new.instance, signature_key),
+            open_work::opening(id, Work::Provision, request.claimed_at, lease),
+            timeline::line(id, &step),
+        ];
         self.claim(state, Deciding { first: claiming(state, request, Some(code)), then }).await
+    }
+
+    /// Claims the state with a grant that renews an instance's access: request, open work and step, in one
+    /// transaction.
+    pub async fn claim_renewal(
+        &self,
+        state: StateHash,
+        request: &ClaimedRequest,
+        code: &GrantCode,
+        (instance, step, lease): (Uuid, Step, Lease),
+    ) -> Result<Claim, StorageError> {
+        let id = request.id.to_string();
+        let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
+        let open = open_work::opening(instance, Work::Reauthorize, request.claimed_at, lease);
+        let then = vec![open, timeline::line(instance, &step)];
+        self.claim(state, Deciding { first: claiming(state, request, Some(code)), then }).await
+    }
+
+    /// The grant code of an instance, while its outcome is open, with when it was claimed.
+    pub async fn grant_code(
+        &self,
+        instance: Uuid,
+    ) -> Result<Option<(GrantCode, OffsetDateTime)>, StorageError> {
+        let query = "SELECT id, code, claimed_at FROM authorization_requests WHERE instance = $1 AND code IS NOT NULL \
+             ORDER BY claimed_at DESC LIMIT 1";
+        let row = sqlx::query(query).bind(instance.to_string()).fetch_optional(&self.readers).await?;
+        let Some(row) = row else { return Ok(None) };
+        let id: String = row.try_get("id")?;
+        let code = self.sealer.open(code_place(&id), &row.try_get::<Vec<u8>, _>("code")?)?;
+        let claimed_at = instances::moment(&row, "claimed_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let code = String::from_utf8(code)
+            .map_err(|_| StorageError::Inconsistent("a grant code is no text".into()))?;
+        Ok(Some((GrantCode::new(code), claimed_at)))
     }
 
     /// Claims the state with a denial.

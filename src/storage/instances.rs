@@ -9,13 +9,14 @@ use uuid::Uuid;
 
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
-use super::{Storage, StorageError, timeline};
+use super::{Lease, Storage, StorageError, Work, open_work, timeline};
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};
 use crate::seal::Place;
 
 const COLUMNS: &str = "id, state, name, element, reference, browser, element_instance_id, events_enabled, \
-     connected_at, problem_kind, problem_detail, created_at, first_event_at, last_event_at";
+     connected_at, problem_kind, problem_detail, problem_since, created_at, first_event_at, last_event_at, \
+     notification_count, last_checked_at, audiences";
 
 /// What is needed to make the row of a claimed grant.
 #[derive(Debug)]
@@ -24,6 +25,47 @@ pub struct NewInstanceRow {
     pub instance: Instance,
     /// For its event notifications.
     pub signature_key: SignatureKey,
+}
+
+/// One step of an instance from state to state, as it is written down.
+#[derive(Debug)]
+pub struct Transition<'a> {
+    /// The state it must still be in.
+    pub from: &'static str,
+    /// How it stands afterwards.
+    pub after: &'a Instance,
+    /// What becomes of its token.
+    pub token: Token<'a>,
+    /// An answer that could not be read, for recovery; gone with the next transition.
+    pub kept_answer: Option<&'a [u8]>,
+    /// What becomes of its open work.
+    pub work: Change,
+    /// When it is looked after next, if it is.
+    pub next_check: Option<OffsetDateTime>,
+    /// The line on its timeline.
+    pub step: Step,
+}
+
+/// What becomes of the instance token.
+#[derive(Debug, Clone, Copy)]
+pub enum Token<'a> {
+    /// Nothing.
+    Keep,
+    /// Sealed and kept.
+    Put(&'a SecretString),
+    /// Overwritten.
+    Destroy,
+}
+
+/// What becomes of an open piece of work.
+#[derive(Debug, Clone, Copy)]
+pub enum Change {
+    /// Nothing.
+    Keep,
+    /// It is settled.
+    Close,
+    /// It begins, in these hands.
+    Open(Work, Lease),
 }
 
 /// Some rows of a list, and where the next ones start.
@@ -37,6 +79,10 @@ pub struct Page<T> {
 
 fn signature_key_place(id: &str) -> Place<'_> {
     Place { table: "instances", column: "signature_key", row: id }
+}
+
+fn kept_answer_place(id: &str) -> Place<'_> {
+    Place { table: "instances", column: "kept_answer", row: id }
 }
 
 fn token_place(id: &str) -> Place<'_> {
@@ -81,14 +127,13 @@ impl Storage {
         Ok(Page { items, next })
     }
 
-    /// The ids of every instance whose outcome is open: provisioning or unknown, oldest first.
-    pub async fn unsettled(&self, limit: u16) -> Result<Vec<Instance>, StorageError> {
+    /// The instance that Cloud Elements knows by this id.
+    pub async fn instance_of_element_instance(&self, id: i64) -> Result<Option<Instance>, StorageError> {
         let query = format!(
-            "SELECT {COLUMNS} FROM instances WHERE state IN ('provisioning', 'unknown') ORDER BY id LIMIT $1"
+            "SELECT {COLUMNS} FROM instances WHERE element_instance_id = $1 ORDER BY id DESC LIMIT 1"
         );
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(query)).bind(i64::from(limit)).fetch_all(&self.readers).await?;
-        rows.iter().map(read).collect()
+        let row = sqlx::query(sqlx::AssertSqlSafe(query)).bind(id).fetch_optional(&self.readers).await?;
+        row.as_ref().map(read).transpose()
     }
 
     /// An instance with the key its notifications are signed with.
@@ -116,30 +161,42 @@ impl Storage {
             .bind(id.as_str())
             .fetch_optional(&self.readers)
             .await?;
-        let Some(sealed) = sealed.flatten() else { return Ok(None) };
+        let Some(sealed) = sealed.flatten().filter(|sealed| !sealed.is_empty()) else { return Ok(None) };
         let token = self.sealer.open(token_place(&id), &sealed)?;
         let token = String::from_utf8(token)
             .map_err(|_| StorageError::Inconsistent(format!("the token of instance {id} is no text")))?;
         Ok(Some(token.into()))
     }
 
-    /// Writes a transition with its line on the timeline: `after` replaces a row that is still in the
-    /// state `from`. With a token, that is sealed too. The grant code goes once the outcome is known.
-    /// Answers whether the row was still there.
-    pub async fn transition(
-        &self,
-        from: &'static str,
-        after: &Instance,
-        token: Option<&SecretString>,
-        step: Step,
-    ) -> Result<bool, StorageError> {
+    /// The answer that could not be read, while the outcome is open.
+    pub async fn kept_answer(&self, id: Uuid) -> Result<Option<Vec<u8>>, StorageError> {
+        let id = id.to_string();
+        let sealed: Option<Option<Vec<u8>>> =
+            sqlx::query_scalar("SELECT kept_answer FROM instances WHERE id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&self.readers)
+                .await?;
+        let Some(sealed) = sealed.flatten() else { return Ok(None) };
+        Ok(Some(self.sealer.open(kept_answer_place(&id), &sealed)?))
+    }
+
+    /// Writes a transition with its line on the timeline, if the row is still in the state it came from.
+    /// Answers whether it was. A grant code goes with the first outcome.
+    pub async fn transition(&self, transition: Transition<'_>) -> Result<bool, StorageError> {
+        let Transition { from, after, token, kept_answer, work, next_check, step } = transition;
         let id = after.id.to_string();
-        let token = token.map(|token| self.sealer.seal(token_place(&id), token.expose_secret().as_bytes()));
+        let token = match token {
+            Token::Keep => None,
+            Token::Put(token) => Some(self.sealer.seal(token_place(&id), token.expose_secret().as_bytes())),
+            // An empty value takes the place of a sealed one.
+            Token::Destroy => Some(Vec::new()),
+        };
+        let kept_answer = kept_answer.map(|answer| self.sealer.seal(kept_answer_place(&id), answer));
         let (upstream, problem) = (after.state.connection(), after.state.problem());
         let first = Statement::new(
             "UPDATE instances SET state = $3, token = COALESCE($4, token), element_instance_id = $5, \
-             events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9 \
-             WHERE id = $1 AND state = $2",
+             events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9, problem_since = $10, \
+             name = $11, kept_answer = $12, next_check_at = $13 WHERE id = $1 AND state = $2",
         )
         .bind(after.id)
         .bind(from)
@@ -149,10 +206,45 @@ impl Storage {
         .bind(upstream.map(|connection| i64::from(connection.events_enabled)))
         .bind(upstream.map(|connection| to_milliseconds(connection.connected_at)))
         .bind(problem.map(|problem| problem.kind.as_str().to_owned()))
-        .bind(problem.and_then(|problem| problem.detail.clone()));
-        let spent = Statement::new("UPDATE authorization_requests SET code = NULL WHERE instance = $1");
-        let then = vec![spent.bind(after.id), timeline::line(after.id, &step)];
+        .bind(problem.and_then(|problem| problem.detail.clone()))
+        .bind(problem.map(|problem| to_milliseconds(problem.since)))
+        .bind(after.name.as_str())
+        .bind(kept_answer)
+        .bind(next_check.map(to_milliseconds));
+        let mut then = vec![timeline::line(after.id, &step)];
+        if matches!(work, Change::Close) || matches!(after.state, InstanceState::Unknown(_)) {
+            let spent =
+                "UPDATE authorization_requests SET code = NULL WHERE instance = $1 AND code IS NOT NULL";
+            then.push(Statement::new(spent).bind(after.id));
+        }
+        then.extend(match work {
+            Change::Keep => None,
+            Change::Close => Some(open_work::closing(after.id)),
+            Change::Open(work, lease) => Some(open_work::opening(after.id, work, step.at, lease)),
+        });
         self.writer.write(Deciding { first, then }).await
+    }
+
+    /// A row for an instance that exists upstream and has none here.
+    pub async fn adopt(
+        &self,
+        row: &NewInstanceRow,
+        token: &SecretString,
+        step: Step,
+    ) -> Result<(), StorageError> {
+        let id = row.instance.id.to_string();
+        let upstream = row.instance.state.connection();
+        let connected = Statement::new(
+            "UPDATE instances SET token = $2, element_instance_id = $3, events_enabled = 1, connected_at = $4, \
+             next_check_at = $4 WHERE id = $1",
+        )
+        .bind(row.instance.id)
+        .bind(self.sealer.seal(token_place(&id), token.expose_secret().as_bytes()))
+        .bind(upstream.map(|connection| connection.element_instance_id))
+        .bind(upstream.map(|connection| to_milliseconds(connection.connected_at)));
+        let key = self.sealed_signature_key(&id, &row.signature_key);
+        let line = timeline::line(row.instance.id, &step);
+        self.writer.write(vec![making(&row.instance, key), connected, line]).await
     }
 
     pub(super) fn sealed_signature_key(&self, id: &str, key: &SignatureKey) -> Vec<u8> {
@@ -196,6 +288,9 @@ fn read(row: &AnyRow) -> Result<Instance, StorageError> {
         created_at: moment(row, "created_at")?.ok_or_else(|| missing("created_at"))?,
         first_event_at: moment(row, "first_event_at")?,
         last_event_at: moment(row, "last_event_at")?,
+        notification_count: row.try_get("notification_count")?,
+        last_checked_at: moment(row, "last_checked_at")?,
+        audiences: read_audiences(row)?,
         state: read_state(row).map_err(|error| match error {
             StorageError::Inconsistent(what) => StorageError::Inconsistent(format!("instance {id}: {what}")),
             other => other,
@@ -238,5 +333,12 @@ fn read_problem(row: &AnyRow) -> Result<Option<Problem>, StorageError> {
     let Some(word) = row.try_get::<Option<String>, _>("problem_kind")? else { return Ok(None) };
     let kind = ProblemKind::ALL.iter().find(|kind| kind.as_str() == word);
     let kind = *kind.ok_or_else(|| StorageError::Inconsistent(format!("no such problem: {word:?}")))?;
-    Ok(Some(Problem { kind, detail: row.try_get("problem_detail")? }))
+    let since = moment(row, "problem_since")?.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    Ok(Some(Problem { kind, detail: row.try_get("problem_detail")?, since }))
+}
+
+fn read_audiences(row: &AnyRow) -> Result<Option<Vec<String>>, StorageError> {
+    let Some(text) = row.try_get::<Option<String>, _>("audiences")? else { return Ok(None) };
+    let audiences = serde_json::from_str(&text);
+    audiences.map(Some).map_err(|_| StorageError::Inconsistent("audiences are no list".to_owned()))
 }

@@ -3,9 +3,11 @@
 //! sealed on the way in and opened on the way out, so that no other room sees a column.
 
 mod authorization_requests;
+mod checks;
 mod database_file;
 mod instances;
 mod notifications;
+mod open_work;
 mod operators;
 mod statement;
 mod timeline;
@@ -24,8 +26,9 @@ use sqlx::{AnyPool, Executor};
 
 use crate::seal::{DoesNotOpen, Place, Sealer};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
-pub use instances::{NewInstanceRow, Page};
+pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
 pub use notifications::{Arrival, NewNotification};
+pub use open_work::{Lease, OpenWork, Work};
 pub use operators::{Operator, TokenHash};
 use statement::Statement;
 pub use timeline::Step;
@@ -44,7 +47,7 @@ pub struct Storage {
     writer: Writer,
     sealer: Sealer,
     /// Held while this process has the SQLite file.
-    _file: Option<Arc<database_file::DatabaseFile>>,
+    file: Option<Arc<database_file::DatabaseFile>>,
 }
 
 /// What can go wrong with the database.
@@ -140,8 +143,12 @@ impl Storage {
         migrator.run(&writing).await?;
         let readers = pool(READERS).connect_with(options).await?;
         let storage =
-            Self { readers, writer: Writer::start(writing, begin), sealer, _file: file.map(Arc::new) };
+            Self { readers, writer: Writer::start(writing, begin), sealer, file: file.map(Arc::new) };
         storage.check_key().await?;
+        if storage.file.is_some() {
+            // The file is ours alone, so whoever held work in it has ended.
+            storage.free_all().await?;
+        }
         Ok(storage)
     }
 

@@ -95,7 +95,7 @@ impl Write for StoreNotification {
             insert_event(connection, seq, position, &instance, event).await?;
         }
         let at = to_milliseconds(*received_at);
-        sqlx::query("UPDATE instances SET last_event_at = $2 WHERE id = $1")
+        sqlx::query("UPDATE instances SET last_event_at = $2, notification_count = notification_count + 1 WHERE id = $1")
             .bind(instance.as_str())
             .bind(at)
             .execute(&mut *connection)

@@ -18,6 +18,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, Route, guard};
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::SharedCheckpoints;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::elements::CloudElements;
@@ -63,6 +64,8 @@ pub struct Gangway {
     pub clock: SharedClock,
     /// States, ids, tokens.
     pub entropy: SharedEntropy,
+    /// Where tests stop the flow.
+    pub checkpoints: SharedCheckpoints,
     /// Cancelled when Gangway stops, so that live pages end.
     pub closing: CancellationToken,
 }

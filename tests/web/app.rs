@@ -75,7 +75,7 @@ impl TestApp {
 
     async fn run_on(&mut self, listener: std::net::TcpListener) {
         let clock: SharedClock = self.clock.clone();
-        let surroundings = Surroundings { clock, entropy: Arc::new(SystemEntropy::default()) };
+        let surroundings = Surroundings { clock, ..Surroundings::default() };
         let app = App::build_on(listener, self.config.clone(), surroundings).await.unwrap();
         self.sign_in_link = app.first_sign_in_link().await.unwrap();
         self.shutdown = CancellationToken::new();
@@ -145,6 +145,19 @@ impl TestApp {
         let page = browser.connect().await;
         assert!(browser.headline(&page).await.contains("is connected"));
         (browser, page)
+    }
+
+    /// Reads the page until its text holds `words`, while time goes by five seconds at every look.
+    pub async fn wait_as_time_passes(&self, browser: &Browser, target: &str, words: &str) -> Page {
+        for _ in 0..400 {
+            let page = browser.page(target).await;
+            if page.text.contains(words) {
+                return page;
+            }
+            self.clock.advance(time::Duration::seconds(5));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{target} never said {words:?}: {}", browser.page(target).await.one("main"));
     }
 
     /// A browser of the signed-in operator.

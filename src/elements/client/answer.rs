@@ -5,37 +5,99 @@ use std::fmt;
 use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use url::Url;
 
-use super::CallError;
+use super::{CallError, UnreadAnswer};
 use crate::elements::ProblemKind;
 
 /// Longer texts of upstream are cut: they are for reading, and some carry tokens at the end.
 const LONGEST_MESSAGE: usize = 400;
 
-/// An instance at Cloud Elements. Only what is essential of it; the rest of the answer is dropped here,
-/// because some of it is secret (reference section 4.2).
-#[derive(Debug, Deserialize)]
-pub struct CreatedInstance {
+/// An instance at Cloud Elements. Only what is needed of it; the rest of the answer is dropped here,
+/// because some of it is secret (reference section 4.2). Only `id` and `token` are essential.
+#[derive(Debug)]
+pub struct ElementInstance {
     /// Fits i64; read from a number or a text.
-    #[serde(deserialize_with = "integer")]
     pub id: i64,
     /// The instance token.
     pub token: SecretString,
-    /// Texts, or objects with a `name` in the oldest samples.
-    #[serde(default)]
-    tags: Vec<Tag>,
+    /// As people see it there; empty where it was not told.
+    pub name: String,
+    /// Every tag.
+    pub tags: Vec<String>,
+    /// The element's key.
+    pub element: Option<String>,
     /// Whether events are on; not promised on every answer.
-    #[serde(default, rename = "eventsEnabled")]
     pub events_enabled: Option<bool>,
+    /// Where its notifications go.
+    pub events_url: Option<String>,
+    /// Whether it is switched off.
+    pub disabled: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InstanceBody {
+    #[serde(deserialize_with = "integer")]
+    id: i64,
+    token: SecretString,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    tags: Option<Vec<Tag>>,
+    #[serde(default)]
+    element: Option<ElementBody>,
+    #[serde(default)]
+    events_enabled: Option<bool>,
+    #[serde(default)]
+    events_notification_callback_url: Option<String>,
+    #[serde(default)]
+    configuration: Option<Map<String, Value>>,
+    #[serde(default)]
+    disabled: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct ElementBody {
+    #[serde(default)]
+    key: Option<String>,
+}
+
+/// Texts, or objects with a `name` in the oldest samples.
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Tag {
     Text(String),
     Object { name: String },
     Other(serde::de::IgnoredAny),
+}
+
+impl From<InstanceBody> for ElementInstance {
+    fn from(body: InstanceBody) -> Self {
+        let configured = |key: &str| match body.configuration.as_ref()?.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(value) => Some(value.to_string()),
+            _ => None,
+        };
+        // Some answers hold the text "false" where there is no address (reference section 4.2).
+        let url = configured("event.notification.callback.url").or(body.events_notification_callback_url);
+        let enabled = configured("event.notification.enabled").map(|text| text == "true");
+        let named = |tag| match tag {
+            Tag::Text(name) | Tag::Object { name } => Some(name),
+            Tag::Other(_) => None,
+        };
+        Self {
+            id: body.id,
+            token: body.token,
+            name: body.name.unwrap_or_default(),
+            tags: body.tags.into_iter().flatten().filter_map(named).collect(),
+            element: body.element.and_then(|element| element.key),
+            events_enabled: body.events_enabled.or(enabled),
+            events_url: url.filter(|url| url.contains("://")),
+            disabled: body.disabled.unwrap_or(false),
+        }
+    }
 }
 
 fn integer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
@@ -102,14 +164,24 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What an answer without success means:
+/// The statuses that are a clear no, when Cloud Elements' own JSON comes with them. What an answer to
+/// `POST /instances` means, whole:
 ///
-/// | answer | meaning |
-/// |---|---|
-/// | a redirect | refused: the address of the settings is not the API |
-/// | 4xx with Cloud Elements' JSON, but 408 and 409 | refused: nothing was made |
-/// | 409, 408, any 5xx | unclear |
-/// | 4xx without that JSON | unclear: a gateway spoke, not Cloud Elements |
+/// | what came back | what it means | what follows |
+/// |---|---|---|
+/// | no address, no connection, no TLS | nothing was sent | failed |
+/// | 2xx with `id` and `token` | made | connected |
+/// | 400, 401, 403, 404, 405, 406, 413, 415 or 429 with JSON and `message` | refused, nothing was made | failed |
+/// | a redirect | refused: the address of the settings is not the API | failed |
+/// | the same statuses without that JSON | a gateway spoke | unknown |
+/// | 408, 409, any other 4xx, any 5xx | may have been made | unknown |
+/// | 2xx that cannot be read, or is too large | was made, most likely | unknown |
+/// | a cut, a deadline | may have been made | unknown |
+///
+/// Unknown is looked up, never repeated.
+const CLEAR_NO: &[u16] = &[400, 401, 403, 404, 405, 406, 413, 415, 429];
+
+/// Reads an answer without success by the table of [`CLEAR_NO`].
 pub(super) fn refused(status: StatusCode, body: &[u8]) -> CallError {
     let code = status.as_u16();
     if status.is_redirection() {
@@ -117,38 +189,51 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> CallError {
         return CallError::Refused(Refusal { status, message, provider_message: None, request_id: None });
     }
     let error = serde_json::from_slice::<ErrorBody>(body).ok();
+    let unclear = |what| CallError::Unclear { what, kind: ProblemKind::UpstreamFailed, answer: None };
     match error {
-        Some(error) if status.is_client_error() && code != 408 && code != 409 => {
-            CallError::Refused(Refusal {
-                status,
-                message: cut(&error.message),
-                provider_message: error.provider_message.as_deref().map(cut),
-                request_id: error.request_id.as_deref().map(cut),
-            })
-        }
-        Some(error) => CallError::Unclear {
-            what: format!("{code}: {}", cut(&error.message)),
-            kind: ProblemKind::UpstreamFailed,
-        },
-        None => CallError::Unclear {
-            what: format!("{code} without an error of Cloud Elements"),
-            kind: ProblemKind::UpstreamFailed,
-        },
+        Some(error) if CLEAR_NO.contains(&code) => CallError::Refused(Refusal {
+            status,
+            message: cut(&error.message),
+            provider_message: error.provider_message.as_deref().map(cut),
+            request_id: error.request_id.as_deref().map(cut),
+        }),
+        Some(error) => unclear(format!("{code}: {}", cut(&error.message))),
+        None => unclear(format!("{code} without an error of Cloud Elements")),
     }
 }
 
-pub(super) fn created(body: &[u8]) -> Result<CreatedInstance, CallError> {
-    match serde_json::from_slice::<CreatedInstance>(body) {
-        Ok(created) if !is_blank(&created.token) => Ok(created),
-        _ => Err(unreadable("the answer names no instance id and token")),
+pub(super) fn instance(body: &[u8]) -> Result<ElementInstance, CallError> {
+    match serde_json::from_slice::<InstanceBody>(body) {
+        Ok(instance) if !is_blank(&instance.token) => Ok(instance.into()),
+        _ => Err(CallError::Unclear {
+            what: "the answer names no instance id and token".to_owned(),
+            kind: ProblemKind::UnreadableAnswer,
+            answer: Some(UnreadAnswer::of(body)),
+        }),
     }
 }
 
-pub(super) fn tagged(body: &[u8], tag: &str) -> Result<Vec<CreatedInstance>, CallError> {
-    let all: Vec<CreatedInstance> =
+/// The id in a body that could not be read as an instance, if it has at least that.
+pub fn id_in(unread: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct OnlyId {
+        #[serde(deserialize_with = "integer")]
+        id: i64,
+    }
+    serde_json::from_slice::<OnlyId>(unread).ok().map(|only| only.id)
+}
+
+pub(super) fn instances(body: &[u8]) -> Result<Vec<ElementInstance>, CallError> {
+    let all: Vec<InstanceBody> =
         serde_json::from_slice(body).map_err(|_| unreadable("the list of instances cannot be read"))?;
-    let carries = |carried: &Tag| matches!(carried, Tag::Text(name) | Tag::Object { name } if name == tag);
-    Ok(all.into_iter().filter(|instance| instance.tags.iter().any(carries)).collect())
+    Ok(all.into_iter().map(ElementInstance::from).collect())
+}
+
+/// The length of a list of anything.
+pub(super) fn count(body: &[u8]) -> Result<usize, CallError> {
+    let all: Vec<serde::de::IgnoredAny> =
+        serde_json::from_slice(body).map_err(|_| unreadable("the list cannot be read"))?;
+    Ok(all.len())
 }
 
 pub(super) fn oauth_url(body: &[u8]) -> Result<Url, CallError> {
@@ -170,8 +255,8 @@ fn is_blank(secret: &SecretString) -> bool {
     secrecy::ExposeSecret::expose_secret(secret).trim().is_empty()
 }
 
-fn unreadable(what: &str) -> CallError {
-    CallError::Unclear { what: what.to_owned(), kind: ProblemKind::UnreadableAnswer }
+pub(super) fn unreadable(what: &str) -> CallError {
+    CallError::Unclear { what: what.to_owned(), kind: ProblemKind::UnreadableAnswer, answer: None }
 }
 
 fn cut(text: &str) -> String {
@@ -204,8 +289,8 @@ mod tests {
 
     #[test]
     fn b09_an_id_may_be_a_number_or_a_text_that_fits() {
-        assert_eq!(created(br#"{"id":700123,"token":"t"}"#).unwrap().id, 700_123);
-        assert_eq!(created(br#"{"id":"700123","token":"t","valid":"x"}"#).unwrap().id, 700_123);
+        assert_eq!(instance(br#"{"id":700123,"token":"t"}"#).unwrap().id, 700_123);
+        assert_eq!(instance(br#"{"id":"700123","token":"t","valid":"x"}"#).unwrap().id, 700_123);
         for body in [
             "",
             "<html>",
@@ -219,18 +304,18 @@ mod tests {
             r#"{"id":1.5,"token":"t"}"#,
             r#"{"id":"x","token":"t"}"#,
         ] {
-            assert!(matches!(created(body.as_bytes()), Err(CallError::Unclear { .. })), "{body}");
+            assert!(matches!(instance(body.as_bytes()), Err(CallError::Unclear { .. })), "{body}");
         }
     }
 
     #[test]
     fn only_a_clear_no_counts_as_nothing_happened() {
         let json = br#"{"requestId":"r","message":"m","providerMessage":"p"}"#;
-        for code in [300, 302, 400, 401, 403, 404, 405, 406, 413, 415, 422, 429] {
+        for code in [300, 302, 400, 401, 403, 404, 405, 406, 413, 415, 429] {
             let error = refused(StatusCode::from_u16(code).unwrap(), json);
             assert!(error.nothing_happened(), "{code}");
         }
-        for code in [408, 409, 500, 502, 503, 504] {
+        for code in [402, 408, 409, 410, 422, 500, 502, 503, 504] {
             assert!(!refused(StatusCode::from_u16(code).unwrap(), json).nothing_happened(), "{code}");
         }
         for code in [400, 401, 404, 429, 500] {
@@ -242,17 +327,37 @@ mod tests {
     fn our_secrets_are_taken_out_of_what_upstream_says() {
         let body = br#"{"message":"bad code canary","providerMessage":"canary"}"#;
         let error = refused(StatusCode::BAD_REQUEST, body).scrubbed(&["canary", ""]);
-        let problem = error.into_problem();
+        let (problem, _) = error.into_problem(time::OffsetDateTime::UNIX_EPOCH);
         assert_eq!(problem.kind, ProblemKind::GrantRefused);
         assert_eq!(problem.detail.as_deref(), Some("400: bad code … (MailChimp: …)"));
     }
 
     #[test]
-    fn a_tag_is_matched_whole_whatever_the_list_holds() {
-        let body = br#"[{"id":1,"token":"a","tags":["x","gangway-1"]},{"id":2,"token":"b","tags":[{"id":1,"name":"gangway-1"}]},
-            {"id":3,"token":"c","tags":["gangway-11"]},{"id":4,"token":"d"}]"#;
-        let ids: Vec<_> =
-            tagged(body, "gangway-1").unwrap().into_iter().map(|instance| instance.id).collect();
-        assert_eq!(ids, [1, 2]);
+    fn an_instance_is_read_from_every_form_that_was_seen() {
+        let body = br#"[{"id":1,"token":"a","tags":["x","gangway-1"],"element":{"key":"mailchimpv3"},"name":"n",
+            "configuration":{"event.notification.enabled":"false","event.notification.callback.url":"https://a.example/e"}},
+            {"id":2,"token":"b","tags":[{"id":1,"name":"gangway-1"},7],"eventsEnabled":true,
+             "eventsNotificationCallbackUrl":"false","disabled":true},
+            {"id":3,"token":"c","tags":null,"element":null,"configuration":null,"name":null}]"#;
+        let [first, second, third] = instances(body).unwrap().try_into().unwrap();
+        assert_eq!((first.tags.len(), first.events_enabled), (2, Some(false)));
+        assert_eq!(first.events_url.as_deref(), Some("https://a.example/e"));
+        assert_eq!(
+            (second.tags.as_slice(), second.events_enabled),
+            (&["gangway-1".to_owned()][..], Some(true))
+        );
+        assert_eq!((second.events_url, second.disabled), (None, true));
+        assert_eq!((third.tags.len(), third.element, third.events_enabled), (0, None, None));
+    }
+
+    #[test]
+    fn b09_an_answer_that_cannot_be_read_is_kept_and_never_printed() {
+        let Err(CallError::Unclear { answer: Some(unread), .. }) = instance(br#"{"id":7,"tok":"canary"}"#)
+        else {
+            panic!("it could not be read")
+        };
+        assert_eq!(id_in(unread.expose()), Some(7));
+        assert!(!format!("{unread:?}").contains("canary"));
+        assert_eq!(id_in(b"garbage"), None);
     }
 }

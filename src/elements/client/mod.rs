@@ -2,47 +2,42 @@
 //! is made once: what must not be repeated is for the caller to know. Errors never carry a body or a URL.
 
 mod answer;
+mod hub;
+mod instances;
+mod platform;
 
+use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Client, RequestBuilder, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use time::OffsetDateTime;
 use url::Url;
 
-use super::{Problem, ProblemKind, SignatureKey};
+use super::{Problem, ProblemKind};
 use crate::config::{CloudElementsAccess, MailchimpApp};
-use crate::oauth::{GrantCode, State};
-pub use answer::{CreatedInstance, Refusal};
+pub use answer::{ElementInstance, Refusal, id_in};
+pub use hub::{Audience, Ping};
+pub use instances::{Listed, NewInstance, Wanted};
+pub use platform::Access;
 
 /// No answer of Cloud Elements that we ask for is anywhere near it.
 const LARGEST_ANSWER: usize = 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Looking is quicker than making.
+const LOOK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Cloud Elements' platform API for one account.
 pub struct CloudElements {
     client: Client,
     base: Url,
     authorization: HeaderValue,
+    /// What the header is made of, for the calls that need another one.
+    access: CloudElementsAccess,
     element: String,
     app: MailchimpApp,
     redirect_uri: String,
-}
-
-/// What `POST /instances` is asked to make.
-#[derive(Debug)]
-pub struct NewInstance<'a> {
-    /// As people will see it.
-    pub name: &'a str,
-    /// To be spent.
-    pub code: &'a GrantCode,
-    /// Where its event notifications go.
-    pub events_url: String,
-    /// What they are signed with.
-    pub signature_key: &'a SignatureKey,
-    /// Ours first.
-    pub tags: Vec<String>,
 }
 
 /// How a call ended without what was asked for. Decides what may have happened upstream.
@@ -61,7 +56,32 @@ pub enum CallError {
         what: String,
         /// The kind of it.
         kind: ProblemKind,
+        /// A body that could not be read. It may hold a token.
+        answer: Option<UnreadAnswer>,
     },
+}
+
+/// An answer's body that made no sense. Never printed: it may hold a token.
+pub struct UnreadAnswer(Vec<u8>);
+
+impl UnreadAnswer {
+    /// So much of it is kept, for the seal alone.
+    const LONGEST: usize = 64 * 1024;
+
+    fn of(body: &[u8]) -> Self {
+        Self(body.iter().copied().take(Self::LONGEST).collect())
+    }
+
+    /// For the seal.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for UnreadAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "UnreadAnswer({} bytes)", self.0.len())
+    }
 }
 
 impl CallError {
@@ -70,14 +90,22 @@ impl CallError {
         matches!(self, Self::NotSent(_) | Self::Refused(_))
     }
 
-    /// The problem as it is kept with the instance.
-    pub fn into_problem(self) -> Problem {
-        let (kind, detail) = match self {
-            Self::NotSent(what) => (ProblemKind::Unreachable, what),
-            Self::Refused(refusal) => (refusal.kind(), refusal.to_string()),
-            Self::Unclear { what, kind } => (kind, what),
+    /// The problem as it is kept with the instance, and the body that could not be read, if that was it.
+    pub fn into_problem(self, since: OffsetDateTime) -> (Problem, Option<UnreadAnswer>) {
+        let (kind, detail, answer) = match self {
+            Self::NotSent(what) => (ProblemKind::Unreachable, what, None),
+            Self::Refused(refusal) => (refusal.kind(), refusal.to_string(), None),
+            Self::Unclear { what, kind, answer } => (kind, what, answer),
         };
-        Problem { kind, detail: Some(detail) }
+        (Problem { kind, detail: Some(detail), since }, answer)
+    }
+
+    /// The status of a clear no.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.status.as_u16()),
+            _ => None,
+        }
     }
 }
 
@@ -100,58 +128,11 @@ impl CloudElements {
             client,
             base: access.url.clone(),
             authorization: authorization(&access.user_secret, &access.organization_secret),
+            access: access.clone(),
             element: access.element_key.clone(),
             app: app.clone(),
             redirect_uri,
         })
-    }
-
-    /// `POST /instances`: spends the code. Never to be called twice with the same one.
-    pub async fn create_instance(&self, new: &NewInstance<'_>) -> Result<CreatedInstance, CallError> {
-        // Some readers take configuration values as JSON booleans, some as text; the docs send both
-        // and the documented example for this element sends a boolean (reference section 4.1).
-        let body = json!({
-            "element": { "key": self.element },
-            "providerData": { "code": new.code.expose() },
-            "configuration": {
-                "oauth.api.key": self.app.client_id,
-                "oauth.api.secret": self.app.client_secret.expose_secret(),
-                "oauth.callback.url": self.redirect_uri,
-                "event.notification.enabled": true,
-                "event.notification.callback.url": new.events_url,
-                "event.notification.signature.key": new.signature_key.expose(),
-            },
-            "tags": new.tags,
-            "name": new.name,
-        });
-        let secrets = [new.code.expose(), self.app.client_secret.expose_secret(), new.signature_key.expose()];
-        let answer = self.call(self.client.post(self.url(&["instances"])).json(&body)).await;
-        answer.and_then(|body| answer::created(&body)).map_err(|error| error.scrubbed(&secrets))
-    }
-
-    /// `GET /instances?tags[]=…`: every instance that carries `tag`. An empty list is a 404 there.
-    pub async fn instances_tagged(&self, tag: &str) -> Result<Vec<CreatedInstance>, CallError> {
-        let mut url = self.url(&["instances"]);
-        url.query_pairs_mut().append_pair("tags[]", tag);
-        match self.call(self.client.get(url)).await {
-            Ok(body) => answer::tagged(&body, tag),
-            Err(CallError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// `GET /elements/{key}/oauth/url`: where Cloud Elements would send the browser. It wants the client
-    /// secret in the query, so this address must never be logged (reference section 7).
-    pub async fn authorize_url(&self, state: &State) -> Result<Url, CallError> {
-        let mut url = self.url(&["elements", &self.element, "oauth", "url"]);
-        url.query_pairs_mut()
-            .append_pair("apiKey", &self.app.client_id)
-            .append_pair("apiSecret", self.app.client_secret.expose_secret())
-            .append_pair("callbackUrl", &self.redirect_uri)
-            .append_pair("state", state.as_parameter());
-        let secrets = [self.app.client_secret.expose_secret(), state.as_parameter()];
-        let body = self.call(self.client.get(url)).await;
-        body.and_then(|body| answer::oauth_url(&body)).map_err(|error| error.scrubbed(&secrets))
     }
 
     fn url(&self, segments: &[&str]) -> Url {
@@ -163,13 +144,27 @@ impl CloudElements {
         url
     }
 
-    async fn call(&self, request: RequestBuilder) -> Result<Vec<u8>, CallError> {
-        let request = request.header(AUTHORIZATION, self.authorization.clone());
-        let response = request.send().await.map_err(CallError::from)?;
-        let status = response.status();
-        let body = read_capped(response).await?;
-        if status.is_success() { Ok(body) } else { Err(answer::refused(status, &body)) }
+    fn look_deadline(&self) -> Duration {
+        LOOK_DEADLINE.min(self.access.timeout)
     }
+
+    /// One call with the two secrets of the account.
+    async fn call(&self, request: RequestBuilder) -> Result<Vec<u8>, CallError> {
+        self.send(request.header(AUTHORIZATION, self.authorization.clone())).await.map(|answer| answer.body)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Answer, CallError> {
+        let response = request.send().await.map_err(CallError::from)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read_capped(response).await?;
+        if status.is_success() { Ok(Answer { headers, body }) } else { Err(answer::refused(status, &body)) }
+    }
+}
+
+/// An answer that said yes.
+struct Answer {
+    headers: HeaderMap,
+    body: Vec<u8>,
 }
 
 /// Not RFC 7235 credentials: `User …, Organization …` (Cloud Elements, "Authentication").
@@ -186,7 +181,7 @@ async fn read_capped(mut response: Response) -> Result<Vec<u8>, CallError> {
     while let Some(chunk) = response.chunk().await.map_err(CallError::from)? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             let what = format!("the answer is larger than {LARGEST_ANSWER} bytes");
-            return Err(CallError::Unclear { what, kind: ProblemKind::UnreadableAnswer });
+            return Err(CallError::Unclear { what, kind: ProblemKind::UnreadableAnswer, answer: None });
         }
         body.extend_from_slice(&chunk);
     }
@@ -200,10 +195,12 @@ impl From<reqwest::Error> for CallError {
         let what = innermost(&error.without_url());
         match (connect, timeout) {
             (true, _) => Self::NotSent(what),
-            (false, true) => {
-                Self::Unclear { what: "the deadline passed".into(), kind: ProblemKind::NoAnswer }
-            }
-            (false, false) => Self::Unclear { what, kind: ProblemKind::NoAnswer },
+            (false, true) => Self::Unclear {
+                what: "the deadline passed".into(),
+                kind: ProblemKind::NoAnswer,
+                answer: None,
+            },
+            (false, false) => Self::Unclear { what, kind: ProblemKind::NoAnswer, answer: None },
         }
     }
 }

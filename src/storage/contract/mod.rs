@@ -2,6 +2,7 @@
 //! where `TEST_POSTGRES_URL` names one.
 
 mod onboarding;
+mod open_work;
 mod operators;
 mod receiving;
 mod sqlite;
@@ -107,6 +108,9 @@ impl Bench {
             created_at: NOON,
             first_event_at: None,
             last_event_at: None,
+            notification_count: 0,
+            last_checked_at: None,
+            audiences: None,
             state: InstanceState::Provisioning,
         };
         NewInstanceRow { instance, signature_key: SignatureKey::draw(self.entropy()) }
@@ -129,12 +133,26 @@ impl Bench {
         State::draw(&SeededEntropy::new(seed)).hash()
     }
 
+    /// In the hands of `holder` until half a minute past noon.
+    pub(super) fn lease(&self, holder: Uuid) -> Lease {
+        Lease { holder, until: NOON + time::Duration::seconds(30) }
+    }
+
+    /// Writes how `after` stands now, out of the state `from`, with its open work done.
+    pub(super) async fn settle(&self, from: &'static str, after: &Instance, token: Token<'_>) -> bool {
+        let step = self.step(after.state.as_str());
+        let (kept_answer, work, next_check) = (None, Change::Close, Some(NOON));
+        let transition = Transition { from, after, token, kept_answer, work, next_check, step };
+        self.storage.transition(transition).await.unwrap()
+    }
+
     /// A provisioning instance on disk.
     pub(super) async fn provisioning(&self) -> NewInstanceRow {
         let new = self.new_row();
         let request = self.request(Trip::Granted(new.instance.id));
         let code = GrantCode::new("canary-code");
-        let claim = self.storage.claim_grant(self.state(), &request, &code, &new, self.step("granted")).await;
+        let step = (self.step("granted"), self.lease(self.id()));
+        let claim = self.storage.claim_grant(self.state(), &request, &code, &new, step).await;
         assert!(matches!(claim, Ok(Claim::Won)), "{claim:?}");
         new
     }

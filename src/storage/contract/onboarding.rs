@@ -16,7 +16,8 @@ on_every_database!(
     a_sealed_key_opens_in_its_own_row_alone,
     a_failing_write_does_not_fail_its_neighbours,
     pages_hold_every_instance_once_and_in_order,
-    only_open_outcomes_are_unsettled,
+    the_token_is_gone_once_it_is_destroyed,
+    an_answer_that_could_not_be_read_is_sealed_until_the_outcome,
     the_wrong_key_does_not_open_and_the_previous_one_does,
 );
 
@@ -28,7 +29,7 @@ async fn connect(bench: &Bench, new: &NewInstanceRow) -> bool {
     let state = InstanceState::Provisioning.connect(connection()).unwrap();
     let after = Instance { state, ..new.instance.clone() };
     let token = SecretString::from("canary-token");
-    bench.storage.transition("provisioning", &after, Some(&token), bench.step("connected")).await.unwrap()
+    bench.settle("provisioning", &after, Token::Put(&token)).await
 }
 
 async fn a_state_is_claimed_once_and_the_others_lead_to_the_winner(bench: Bench) {
@@ -37,7 +38,8 @@ async fn a_state_is_claimed_once_and_the_others_lead_to_the_winner(bench: Bench)
         let new = bench.new_row();
         let request = bench.request(Trip::Granted(new.instance.id));
         let code = GrantCode::new("c");
-        let claim = bench.storage.claim_grant(state, &request, &code, &new, bench.step("granted")).await;
+        let step = (bench.step("granted"), bench.lease(bench.id()));
+        let claim = bench.storage.claim_grant(state, &request, &code, &new, step).await;
         (new.instance.id, claim.unwrap())
     });
     let claims = futures_util::future::join_all(tries).await;
@@ -59,8 +61,8 @@ async fn a_denial_claims_the_state_too(bench: Bench) {
     assert!(matches!(bench.storage.claim_denial(state, &denied).await.unwrap(), Claim::Won));
     let new = bench.new_row();
     let granted = bench.request(Trip::Granted(new.instance.id));
-    let claim =
-        bench.storage.claim_grant(state, &granted, &GrantCode::new("c"), &new, bench.step("granted")).await;
+    let step = (bench.step("granted"), bench.lease(bench.id()));
+    let claim = bench.storage.claim_grant(state, &granted, &GrantCode::new("c"), &new, step).await;
     assert!(matches!(claim.unwrap(), Claim::Lost(earlier) if earlier.id == denied.id));
     assert_eq!(bench.count("SELECT count(*) FROM instances").await, 0);
     let read = bench.storage.claimed_request_by_id(denied.id).await.unwrap().unwrap();
@@ -70,9 +72,9 @@ async fn a_denial_claims_the_state_too(bench: Bench) {
 async fn a_transition_replaces_only_the_state_it_came_from(bench: Bench) {
     let new = bench.provisioning().await;
     assert!(connect(&bench, &new).await);
-    let failed = InstanceState::Failed(Problem::new(ProblemKind::NotFound));
+    let failed = InstanceState::Failed(Problem::new(ProblemKind::NotFound, NOON));
     let after = Instance { state: failed, ..new.instance.clone() };
-    assert!(!bench.storage.transition("provisioning", &after, None, bench.step("failed")).await.unwrap());
+    assert!(!bench.settle("provisioning", &after, Token::Keep).await);
     let now = bench.storage.instance(new.instance.id).await.unwrap().unwrap();
     assert_eq!(now.state, InstanceState::Connected(connection()));
     let steps = bench.storage.timeline(new.instance.id).await.unwrap();
@@ -139,11 +141,8 @@ async fn a_failing_write_does_not_fail_its_neighbours(bench: Bench) {
         async move {
             let request = bench.request(Trip::Granted(new.instance.id));
             let code = GrantCode::new("c");
-            bench
-                .storage
-                .claim_grant(bench.state(), &request, &code, &new, bench.step("granted"))
-                .await
-                .is_ok()
+            let step = (bench.step("granted"), bench.lease(bench.id()));
+            bench.storage.claim_grant(bench.state(), &request, &code, &new, step).await.is_ok()
         }
     });
     let outcomes = futures_util::future::join_all(writes).await;
@@ -185,20 +184,6 @@ async fn pages_hold_every_instance_once_and_in_order(bench: Bench) {
     }
 }
 
-async fn only_open_outcomes_are_unsettled(bench: Bench) {
-    let (open, lost, settled) =
-        (bench.provisioning().await, bench.provisioning().await, bench.provisioning().await);
-    connect(&bench, &settled).await;
-    let state = InstanceState::Provisioning.lose(Problem::new(ProblemKind::NoAnswer)).unwrap();
-    let after = Instance { state, ..lost.instance.clone() };
-    assert!(bench.storage.transition("provisioning", &after, None, bench.step("unknown")).await.unwrap());
-    let mut ids: Vec<Uuid> = bench.storage.unsettled(10).await.unwrap().iter().map(|one| one.id).collect();
-    ids.sort();
-    let mut expected = vec![open.instance.id, lost.instance.id];
-    expected.sort();
-    assert_eq!(ids, expected);
-}
-
 async fn the_wrong_key_does_not_open_and_the_previous_one_does(bench: Bench) {
     let new = bench.provisioning().await;
     connect(&bench, &new).await;
@@ -207,4 +192,40 @@ async fn the_wrong_key_does_not_open_and_the_previous_one_does(bench: Bench) {
     assert!(bench.storage.instance_token(new.instance.id).await.unwrap().is_some());
     let wrong = bench.reopened(&fresh, None).await;
     assert!(matches!(wrong.err(), Some(OpenError::WrongKey)));
+}
+
+async fn the_token_is_gone_once_it_is_destroyed(bench: Bench) {
+    let new = bench.provisioning().await;
+    connect(&bench, &new).await;
+    let read = bench.storage.instance(new.instance.id).await.unwrap().unwrap();
+    let state = read.state.clone().disconnect().unwrap();
+    assert!(bench.settle("connected", &Instance { state: state.clone(), ..read.clone() }, Token::Keep).await);
+    assert!(bench.storage.instance_token(read.id).await.unwrap().is_some());
+    let gone = Instance { state: state.disconnected().unwrap(), ..read };
+    assert!(bench.settle("disconnecting", &gone, Token::Destroy).await);
+    assert!(bench.storage.instance_token(gone.id).await.unwrap().is_none());
+    assert_eq!(bench.count("SELECT coalesce(max(length(token)), 0) FROM instances").await, 0);
+}
+
+async fn an_answer_that_could_not_be_read_is_sealed_until_the_outcome(bench: Bench) {
+    let new = bench.provisioning().await;
+    let state = InstanceState::Provisioning.lose(Problem::new(ProblemKind::UnreadableAnswer, NOON)).unwrap();
+    let after = Instance { state, ..new.instance.clone() };
+    let transition = Transition {
+        from: "provisioning",
+        after: &after,
+        token: Token::Keep,
+        kept_answer: Some(b"canary answer"),
+        work: Change::Keep,
+        next_check: None,
+        step: bench.step("unknown"),
+    };
+    assert!(bench.storage.transition(transition).await.unwrap());
+    assert_eq!(bench.storage.kept_answer(after.id).await.unwrap().unwrap(), b"canary answer");
+    let sealed: Vec<u8> =
+        sqlx::query_scalar("SELECT kept_answer FROM instances").fetch_one(&bench.raw().await).await.unwrap();
+    assert!(!String::from_utf8_lossy(&sealed).contains("canary"));
+    let failed = after.state.clone().fail(Problem::new(ProblemKind::NotFound, NOON)).unwrap();
+    assert!(bench.settle("unknown", &Instance { state: failed, ..after.clone() }, Token::Keep).await);
+    assert_eq!(bench.storage.kept_answer(after.id).await.unwrap(), None);
 }

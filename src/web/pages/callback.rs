@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
 use super::{Action, ProblemPage};
+use crate::checkpoint::Point;
 use crate::elements::BrowserHash;
 use crate::oauth::{AuthorizationResponse, ErrorCode};
 use crate::onboarding::{Arrived, Denial, Grant};
@@ -41,6 +42,7 @@ pub async fn callback(
             app.onboarding.decline(Denial { state, error, browser, reference }).await?
         }
     };
+    app.checkpoints.reached(Point::BeforeRedirect).await;
     Ok(see(arrived))
 }
 

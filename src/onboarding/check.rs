@@ -1,0 +1,248 @@
+//! Whether an instance works: asked of Cloud Elements with the instance's own token, spread over the day,
+//! and whenever somebody wants to know. Marks only what is certain; a Cloud Elements that does not answer
+//! says nothing about an instance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Onboarding;
+use super::settle::{NewToken, Outcome};
+use crate::elements::{Access, Audience, CallError, Instance, InstanceState, Ping, Problem, ProblemKind};
+use crate::entropy::draw;
+use crate::reference::Reference;
+use crate::storage::{Change, StorageError};
+
+/// Between two looks at which instances are due, and how many are checked in each: the budget is one a
+/// second, 86,400 a day.
+pub(super) const GAP: Duration = Duration::from_secs(5);
+const ROWS: u16 = 5;
+const CALLS_AT_ONCE: usize = 2;
+/// A new instance is looked after soon: then its account is known.
+pub(super) const FIRST: time::Duration = time::Duration::minutes(1);
+/// From then on about once a day; what needs attention, once an hour.
+const DAILY: time::Duration = time::Duration::hours(24);
+const HOURLY: time::Duration = time::Duration::hours(1);
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    /// It works.
+    Works,
+    /// It does not, for certain.
+    NeedsAttention(ProblemKind),
+    /// Nothing can be said; why, for the operator.
+    Undetermined(String),
+}
+
+/// What was found out, before anything is written.
+pub(super) enum Diagnosis {
+    /// With the account's audiences, where they could be read, and a token that replaces ours.
+    Works { audiences: Option<Vec<String>>, token: Option<SecretString> },
+    /// Certain.
+    Trouble(ProblemKind, Option<String>),
+    /// Not certain.
+    Undetermined(String),
+}
+
+impl Onboarding {
+    /// Checks what is due, within the budget.
+    pub async fn check_due(self: &Arc<Self>) -> Result<(), StorageError> {
+        let due = self.storage.due_checks(self.clock.now(), self.next_check(DAILY), ROWS).await?;
+        let checks = futures_util::stream::iter(due);
+        checks
+            .for_each_concurrent(CALLS_AT_ONCE, |id| async move {
+                let reference = Reference::draw(&*self.entropy);
+                match self.check(id, reference, false).await {
+                    Ok(Some(Checked::NeedsAttention(kind))) => {
+                        tracing::warn!(instance = %id, problem = kind.as_str(), "an instance needs attention");
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(instance = %id, %error, "a check could not be written"),
+                }
+            })
+            .await;
+        Ok(())
+    }
+
+    /// Checks one instance now. `None` where there is nothing to check: it does not exist upstream, or is
+    /// on its way out. `asked` puts a line on the timeline whatever is found.
+    pub async fn check(
+        &self,
+        id: Uuid,
+        reference: Reference,
+        asked: bool,
+    ) -> Result<Option<Checked>, StorageError> {
+        let Some(instance) = self.storage.instance(id).await? else { return Ok(None) };
+        let connection = match &instance.state {
+            InstanceState::Connected(connection)
+            | InstanceState::Paused(connection)
+            | InstanceState::NeedsAttention(connection, _) => connection.clone(),
+            _ => return Ok(None),
+        };
+        let diagnosis = match self.storage.instance_token(id).await? {
+            Some(token) => self.diagnose(connection.element_instance_id, &token).await,
+            None => Diagnosis::Undetermined("there is no token to ask with".to_owned()),
+        };
+        let checked = self.conclude(instance, diagnosis, (reference, asked)).await?;
+        let result = match &checked {
+            Checked::Works => "works",
+            Checked::NeedsAttention(kind) => kind.as_str(),
+            Checked::Undetermined(_) => "undetermined",
+        };
+        metrics::counter!("gangway_checks_total", "result" => result).increment(1);
+        Ok(Some(checked))
+    }
+
+    async fn conclude(
+        &self,
+        instance: Instance,
+        diagnosis: Diagnosis,
+        (reference, asked): (Reference, bool),
+    ) -> Result<Checked, StorageError> {
+        let id = instance.id;
+        match diagnosis {
+            Diagnosis::Works { audiences, token } => {
+                let mended = mendable(&instance.state);
+                // Another account's audiences are not taken for ours before the customer says so.
+                let ours = mended.is_some() || instance.state.problem().is_none();
+                let audiences = audiences.filter(|_| ours);
+                self.storage.looked_after(id, self.clock.now(), self.next_check(DAILY), audiences).await?;
+                let summary = if mended.is_some() {
+                    "Checked: it works again."
+                } else {
+                    "Checked: Cloud Elements and Mailchimp let this instance in."
+                };
+                if mended.is_some() || asked || token.is_some() {
+                    let state = mended.unwrap_or_else(|| instance.state.clone());
+                    self.note(instance, state, token, ("checked", summary.to_owned(), reference)).await;
+                }
+                Ok(Checked::Works)
+            }
+            Diagnosis::Trouble(kind, detail) => {
+                self.storage.looked_after(id, self.clock.now(), self.next_check(HOURLY), None).await?;
+                let problem = Problem { kind, detail, since: self.clock.now() };
+                let summary = problem.for_operator();
+                let known = instance.state.problem().is_some_and(|known| known.kind == kind);
+                if let Ok(state) = instance.state.clone().trouble(problem)
+                    && (!known || asked)
+                {
+                    self.note(instance, state, None, ("needs_attention", summary, reference)).await;
+                }
+                Ok(Checked::NeedsAttention(kind))
+            }
+            Diagnosis::Undetermined(why) => {
+                self.storage.looked_after(id, self.clock.now(), self.next_check(HOURLY), None).await?;
+                if asked {
+                    let summary = format!("The check could not tell: {why}");
+                    let state = instance.state.clone();
+                    self.note(instance, state, None, ("checked", summary, reference)).await;
+                }
+                Ok(Checked::Undetermined(why))
+            }
+        }
+    }
+
+    /// Writes a state, or the same one again, with a line.
+    async fn note(
+        &self,
+        instance: Instance,
+        state: InstanceState,
+        token: Option<SecretString>,
+        step: (&'static str, String, Reference),
+    ) {
+        let from = instance.state.as_str();
+        let gap = if matches!(state, InstanceState::NeedsAttention(..)) { HOURLY } else { DAILY };
+        let outcome = Outcome::closing(from, Instance { state, ..instance }, step);
+        let token = token.map_or(NewToken::Keep, NewToken::Put);
+        let next_check = Some(self.next_check(gap));
+        self.settle(Outcome { token, work: Change::Keep, next_check, ..outcome }).await;
+    }
+
+    /// Asks with the token; what it leaves open is asked without.
+    pub(super) async fn diagnose(&self, element_instance_id: i64, token: &SecretString) -> Diagnosis {
+        match self.ask(token).await {
+            Ok(audiences) => Diagnosis::Works { audiences, token: None },
+            Err(Said::NotValid) => Diagnosis::Trouble(ProblemKind::NotValid, None),
+            Err(Said::Error(error)) => self.explain(element_instance_id, token, error).await,
+        }
+    }
+
+    /// The ping, and the audiences: the one call may be answered without asking Mailchimp, the other not.
+    async fn ask(&self, token: &SecretString) -> Result<Option<Vec<String>>, Said> {
+        match self.cloud_elements.ping(token).await {
+            Ok(Ping::NotValid) => return Err(Said::NotValid),
+            Ok(Ping::Valid) => {}
+            // Whether this element has a ping is not documented; then the list alone decides.
+            Err(error) if matches!(error.status(), Some(404 | 405)) => {}
+            Err(error) => return Err(Said::Error(error)),
+        }
+        match self.cloud_elements.audiences(token).await {
+            Ok(audiences) => Ok(Some(ids(audiences))),
+            Err(error) if matches!(error.status(), Some(401 | 403)) => Err(Said::Error(error)),
+            // An element without this resource can still work.
+            Err(error) if error.status().is_some() => Ok(None),
+            Err(error) => Err(Said::Error(error)),
+        }
+    }
+
+    /// A 401 has one text for wrong account secrets, a wrong token and a deleted instance (reference section
+    /// 7.9); a 403 may be the vendor's or a switched-off instance's.
+    async fn explain(&self, id: i64, token: &SecretString, error: CallError) -> Diagnosis {
+        let CallError::Refused(refusal) = error else { return Diagnosis::Undetermined(error.to_string()) };
+        let said = Some(refusal.to_string());
+        if !matches!(refusal.status.as_u16(), 401 | 403) {
+            return Diagnosis::Undetermined(refusal.to_string());
+        }
+        if refusal.status.as_u16() == 401 && refusal.provider_message.is_some() {
+            return Diagnosis::Trouble(ProblemKind::AccessRevoked, said);
+        }
+        if !matches!(self.cloud_elements.access().await, Ok(Access::Granted(_))) {
+            let why = "Cloud Elements refuses Gangway's own secrets, so nothing can be said of this instance";
+            return Diagnosis::Undetermined(why.to_owned());
+        }
+        match self.cloud_elements.instance(id).await {
+            Ok(None) => Diagnosis::Trouble(ProblemKind::GoneUpstream, said),
+            Ok(Some(found)) if found.disabled => Diagnosis::Trouble(ProblemKind::DisabledUpstream, said),
+            Ok(Some(found)) if found.token.expose_secret() != token.expose_secret() => {
+                match self.ask(&found.token).await {
+                    Ok(audiences) => Diagnosis::Works { audiences, token: Some(found.token) },
+                    Err(_) => Diagnosis::Trouble(ProblemKind::AccessRevoked, said),
+                }
+            }
+            Ok(Some(_)) => Diagnosis::Trouble(ProblemKind::AccessRevoked, said),
+            Err(error) => Diagnosis::Undetermined(error.to_string()),
+        }
+    }
+
+    /// `gap` from now, give or take a tenth, so that what was made together does not stay together.
+    fn next_check(&self, gap: time::Duration) -> OffsetDateTime {
+        let [byte] = draw::<1>(&*self.entropy);
+        self.clock.now() + gap + gap * (f64::from(byte) / 255.0 - 0.5) / 5.0
+    }
+}
+
+enum Said {
+    NotValid,
+    Error(CallError),
+}
+
+fn ids(audiences: Vec<Audience>) -> Vec<String> {
+    let mut ids: Vec<String> = audiences.into_iter().map(|audience| audience.id).collect();
+    ids.sort();
+    ids
+}
+
+/// What a check that found nothing wrong mends. That another account was approved is for the customer to
+/// settle.
+fn mendable(state: &InstanceState) -> Option<InstanceState> {
+    match state {
+        InstanceState::NeedsAttention(_, problem) if problem.kind == ProblemKind::OtherAccount => None,
+        InstanceState::NeedsAttention(connection, _) => state.clone().mend(connection.clone()).ok(),
+        _ => None,
+    }
+}

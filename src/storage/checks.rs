@@ -1,0 +1,64 @@
+//! When instances are looked after. Being due is claimed by moving it on, so that two processes do not check
+//! the same one.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::statement::Statement;
+use super::{Storage, StorageError};
+use crate::clock::to_milliseconds;
+
+impl Storage {
+    /// At most `limit` instances whose check is due; each is put off to `next` and so claimed.
+    pub async fn due_checks(
+        &self,
+        now: OffsetDateTime,
+        next: OffsetDateTime,
+        limit: u16,
+    ) -> Result<Vec<Uuid>, StorageError> {
+        let query = "SELECT id, next_check_at FROM instances WHERE next_check_at <= $1 ORDER BY next_check_at LIMIT $2";
+        let due: Vec<(String, i64)> = sqlx::query_as(query)
+            .bind(to_milliseconds(now))
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for (id, at) in due {
+            let claim = Statement::new(
+                "UPDATE instances SET next_check_at = $3 WHERE id = $1 AND next_check_at = $2",
+            )
+            .bind(id.as_str())
+            .bind(at)
+            .bind(to_milliseconds(next));
+            if self.writer.write(claim).await? > 0 {
+                let inconsistent = || StorageError::Inconsistent(format!("no id: {id:?}"));
+                claimed.push(id.parse().map_err(|_| inconsistent())?);
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// Notes that an instance was looked after, when it will be next, and its account's audiences where they
+    /// were read.
+    pub async fn looked_after(
+        &self,
+        id: Uuid,
+        at: OffsetDateTime,
+        next: OffsetDateTime,
+        audiences: Option<Vec<String>>,
+    ) -> Result<(), StorageError> {
+        let audiences = audiences.map(|ids| serde_json::to_string(&ids).unwrap_or_default());
+        let note = Statement::new(
+            "UPDATE instances SET last_checked_at = $2, next_check_at = $3, audiences = COALESCE($4, audiences) \
+             WHERE id = $1",
+        );
+        let note = note.bind(id).bind(to_milliseconds(at)).bind(to_milliseconds(next)).bind(audiences);
+        self.writer.write(note).await.map(drop)
+    }
+
+    /// Forgets whose account an instance was; the next check learns it anew.
+    pub async fn forget_account(&self, id: Uuid) -> Result<(), StorageError> {
+        let forget = Statement::new("UPDATE instances SET audiences = NULL WHERE id = $1").bind(id);
+        self.writer.write(forget).await.map(drop)
+    }
+}
