@@ -15,10 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::{NoCheckpoints, SharedCheckpoints};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
+use crate::doctor;
 use crate::elements::CloudElements;
-use crate::entropy::{SharedEntropy, SystemEntropy};
-use crate::events::{Feed, Inbox};
+use crate::entropy::{SharedEntropy, SystemEntropy, fresh_id};
+use crate::events::{Feed, Inbox, Trial};
 use crate::mailchimp::Mailchimp;
+use crate::oauth::State;
 use crate::onboarding::{Onboarding, Rooms};
 use crate::seal::Sealer;
 use crate::storage::Storage;
@@ -101,6 +103,11 @@ impl App {
         Ok(self.gangway.first_sign_in_link().await?)
     }
 
+    /// What `gangway doctor` examines, while this runs.
+    pub fn chain(&self) -> anyhow::Result<doctor::Chain> {
+        self.gangway.chain()
+    }
+
     /// Runs until `shutdown` is cancelled, then ends live pages, requests, onboardings and the database,
     /// in this order.
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
@@ -127,15 +134,54 @@ impl App {
     }
 }
 
-async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<Gangway> {
+/// The seals of the settings.
+pub fn sealer(config: &Config, surroundings: &Surroundings) -> Sealer {
+    let previous = config.secret_key_previous.as_ref();
+    Sealer::new(&config.secret_key, previous, surroundings.entropy.clone())
+}
+
+/// What `gangway doctor` examines beside a process that serves.
+pub fn chain_beside(
+    config: Config,
+    storage: Storage,
+    surroundings: &Surroundings,
+) -> anyhow::Result<doctor::Chain> {
+    Ok(doctor::Chain {
+        cloud_elements: Arc::new(cloud_elements(&config)?),
+        mailchimp: Mailchimp::new(&config.mailchimp, &config.public_url)?,
+        clock: surroundings.clock.clone(),
+        state: State::draw(&*surroundings.entropy),
+        process: None,
+        least_free: doctor::LEAST_FREE,
+        storage,
+        config,
+    })
+}
+
+/// The onboarding over a database that is open, for commands.
+pub fn onboarding(
+    config: &Config,
+    storage: Storage,
+    surroundings: Surroundings,
+) -> anyhow::Result<Arc<Onboarding>> {
     let Surroundings { clock, entropy, checkpoints } = surroundings;
-    let sealer = Sealer::new(&config.secret_key, config.secret_key_previous.as_ref(), entropy.clone());
+    let cloud_elements = Arc::new(cloud_elements(config)?);
+    let feed = Feed::default();
+    Ok(Onboarding::new(config, Rooms { storage, cloud_elements, feed, clock, entropy, checkpoints }))
+}
+
+fn cloud_elements(config: &Config) -> anyhow::Result<CloudElements> {
+    let redirect_uri = config.public_url.redirect_uri();
+    CloudElements::new(&config.cloud_elements, &config.mailchimp, redirect_uri)
+        .context("the HTTP client cannot be built")
+}
+
+async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<Gangway> {
+    let sealer = sealer(&config, &surroundings);
+    let Surroundings { clock, entropy, checkpoints } = surroundings;
     let storage = Storage::open(&config.database_url, sealer).await?;
     let metrics = Metrics::default();
-    let redirect_uri = config.public_url.redirect_uri();
-    let cloud_elements = CloudElements::new(&config.cloud_elements, &config.mailchimp, redirect_uri)
-        .context("the HTTP client cannot be built")?;
-    let cloud_elements = Arc::new(cloud_elements);
+    let cloud_elements = Arc::new(cloud_elements(&config)?);
     let mailchimp = Mailchimp::new(&config.mailchimp, &config.public_url)?;
     let feed = Feed::default();
     let rooms = Rooms {
@@ -146,9 +192,12 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
         entropy: entropy.clone(),
         checkpoints: checkpoints.clone(),
     };
+    let key = &config.secret_key;
+    let trial = Trial { id: doctor::instance_id(key), key: doctor::signature_key(key) };
     Ok(Gangway {
         onboarding: Onboarding::new(&config, rooms),
-        inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone()),
+        inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone(), trial),
+        process: fresh_id(&*clock, &*entropy),
         feed,
         headers: SecurityHeaders::new(&mailchimp.origin(), config.public_url.is_https()),
         mailchimp,

@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod elements;
 pub mod entropy;
 pub mod events;

@@ -2,9 +2,13 @@
 //! here.
 
 mod demo;
+mod doctor;
 mod keygen;
+mod reconcile;
 mod serve;
 mod simulator;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -25,21 +29,25 @@ enum Command {
     Demo(demo::Arguments),
     /// Run the simulated MailChimp and Cloud Elements alone.
     Simulator(simulator::Arguments),
+    /// Check the whole chain: settings, database, the way in, Mailchimp, Cloud Elements. Exit 0 or 1.
+    Doctor,
+    /// Compare Cloud Elements' instances with ours.
+    Reconcile(reconcile::Arguments),
     /// Print a fresh SECRET_KEY.
     Keygen,
 }
 
 /// Parses the command line and runs the command.
-pub async fn run() -> anyhow::Result<()> {
+pub async fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Serve => serve::run().await,
-        Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Simulator(arguments) => simulator::run(arguments).await,
-        Command::Keygen => {
-            keygen::run();
-            Ok(())
-        }
+        Command::Serve => serve::run().await?,
+        Command::Demo(arguments) => demo::run(arguments).await?,
+        Command::Simulator(arguments) => simulator::run(arguments).await?,
+        Command::Doctor => return doctor::run().await,
+        Command::Reconcile(arguments) => return reconcile::run(arguments).await,
+        Command::Keygen => keygen::run(),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.

@@ -36,6 +36,19 @@ pub struct Instance {
     pub state: InstanceState,
 }
 
+impl Instance {
+    /// How long nothing has come, if that is far longer than this instance's rhythm: ten times the mean gap
+    /// between its notifications, and a day at the least. Fewer than five have no rhythm.
+    pub fn quiet_since(&self, now: OffsetDateTime) -> Option<time::Duration> {
+        let (first, last) = (self.first_event_at?, self.last_event_at?);
+        let gaps = i32::try_from(self.notification_count - 1).ok().filter(|gaps| *gaps >= 4)?;
+        let usual: time::Duration = (last - first) / gaps;
+        let silence: time::Duration = now - last;
+        let works = matches!(self.state, InstanceState::Connected(_));
+        (works && silence > (usual * 10_i32).max(time::Duration::DAY)).then_some(silence)
+    }
+}
+
 /// SHA-256 of the random id in a browser's cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserHash(Vec<u8>);

@@ -23,6 +23,18 @@ impl SignatureKey {
         Self(URL_SAFE_NO_PAD.encode(draw::<32>(entropy)))
     }
 
+    /// The key of 32 bytes that were derived elsewhere.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The header's value for `body`.
+    pub fn sign(&self, body: &[u8]) -> String {
+        let mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes());
+        let digest = mac.map(|mac| mac.chain_update(body).finalize().into_bytes()).unwrap_or_default();
+        format!("{SCHEME}{}", STANDARD.encode(digest))
+    }
+
     /// A key as it was stored. An empty key is none.
     pub fn from_stored(text: String) -> Option<Self> {
         (!text.is_empty()).then_some(Self(text))

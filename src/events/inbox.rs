@@ -14,12 +14,23 @@ pub struct Inbox {
     storage: Storage,
     feed: Feed,
     clock: SharedClock,
+    trial: Trial,
 }
 
-/// An instance that may receive notifications, with its key.
+/// The id and key under which notifications are tried out: checked like every other, and not stored.
+#[derive(Debug)]
+pub struct Trial {
+    /// In the place of an instance's.
+    pub id: Uuid,
+    /// What they are signed with.
+    pub key: SignatureKey,
+}
+
+/// Who may receive notifications under an id, with the key.
 #[derive(Debug)]
 pub struct Recipient {
-    instance: Instance,
+    /// `None` for a trial.
+    instance: Option<Instance>,
     key: SignatureKey,
 }
 
@@ -58,17 +69,20 @@ impl Recipient {
 
 impl Inbox {
     /// An inbox over `storage` that tells `feed`.
-    pub fn new(storage: Storage, feed: Feed, clock: SharedClock) -> Self {
-        Self { storage, feed, clock }
+    pub fn new(storage: Storage, feed: Feed, clock: SharedClock, trial: Trial) -> Self {
+        Self { storage, feed, clock, trial }
     }
 
     /// Who receives under `id`. An instance that is still being made receives too: its first event may
     /// come before the answer that made it.
     pub async fn recipient(&self, id: Uuid) -> Result<Recipient, UnknownRecipient> {
+        if id == self.trial.id {
+            return Ok(Recipient { instance: None, key: self.trial.key.clone() });
+        }
         let (instance, key) = self.storage.instance_with_key(id).await?.ok_or(UnknownRecipient::Unknown)?;
         match instance.state {
             InstanceState::Disconnected(_) => Err(UnknownRecipient::Disconnected),
-            _ => Ok(Recipient { instance, key }),
+            _ => Ok(Recipient { instance: Some(instance), key }),
         }
     }
 
@@ -81,6 +95,7 @@ impl Inbox {
         reference: Reference,
     ) -> Result<Arrival, StorageError> {
         let SignedNotification { recipient: Recipient { instance, .. }, body } = notification;
+        let Some(instance) = instance else { return Ok(Arrival::Tried) };
         let decoded = Notification::decode(&body).ok();
         if decoded.is_none() {
             tracing::warn!(instance = %instance.id, bytes = body.len(), "a signed notification cannot be decoded; kept as it came");

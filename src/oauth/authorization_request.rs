@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use super::StateHash;
 
@@ -21,6 +22,9 @@ pub struct PendingRequest {
     /// Unix seconds after which the answer comes too late.
     #[serde(rename = "e")]
     expires: i64,
+    /// The instance whose access it renews; `None` makes a new one.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub renews: Option<Uuid>,
 }
 
 /// The trips of one browser, oldest first.
@@ -40,12 +44,12 @@ pub enum NotPending {
 }
 
 impl PendingRequests {
-    /// Adds a trip that starts `now`.
-    pub fn begin(&mut self, state: StateHash, now: OffsetDateTime) {
+    /// Adds a trip that starts `now`, for a new instance or to renew one.
+    pub fn begin(&mut self, state: StateHash, renews: Option<Uuid>, now: OffsetDateTime) {
         if self.0.len() >= MOST_PENDING {
             self.0.drain(..=self.0.len() - MOST_PENDING);
         }
-        self.0.push(PendingRequest { state, expires: (now + PENDING_LIFETIME).unix_timestamp() });
+        self.0.push(PendingRequest { state, expires: (now + PENDING_LIFETIME).unix_timestamp(), renews });
     }
 
     /// The trip that `state` names, if it is still good. Looks at every one, whichever matches.
@@ -79,7 +83,7 @@ mod tests {
         let mut pending = PendingRequests::default();
         let states = states(2);
         for state in &states {
-            pending.begin(*state, NOON);
+            pending.begin(*state, None, NOON);
         }
         for state in states.iter().rev() {
             assert_eq!(pending.find(*state, NOON).map(|found| found.state), Ok(*state));
@@ -90,7 +94,7 @@ mod tests {
     fn a_trip_ends_after_an_hour() {
         let mut pending = PendingRequests::default();
         let state = states(1)[0];
-        pending.begin(state, NOON);
+        pending.begin(state, None, NOON);
         assert!(pending.find(state, NOON + Duration::minutes(59)).is_ok());
         assert_eq!(pending.find(state, NOON + Duration::minutes(60)).err(), Some(NotPending::Expired));
     }
@@ -100,7 +104,7 @@ mod tests {
         let mut pending = PendingRequests::default();
         let states = states(9);
         for state in &states {
-            pending.begin(*state, NOON);
+            pending.begin(*state, Some(Uuid::max()), NOON);
         }
         assert_eq!(pending.find(states[0], NOON).err(), Some(NotPending::Unknown));
         assert!(states[1..].iter().all(|state| pending.find(*state, NOON).is_ok()));

@@ -259,7 +259,7 @@ impl Onboarding {
                     let id = connection.element_instance_id;
                     let known =
                         row.state.problem().is_some_and(|known| known.kind == ProblemKind::GoneUpstream);
-                    if seen.contains(&id) || connection.connected_at >= report.at || known {
+                    if seen.contains(&id) || connection.connected_at > report.at || known {
                         continue;
                     }
                     if self.cloud_elements.instance(id).await?.is_none() {

@@ -75,7 +75,7 @@ impl Onboarding {
                     self.checkpoints.reached(Point::AfterCommit).await;
                     if written {
                         metrics::counter!("gangway_instances_total", "state" => state).increment(1);
-                        tracing::info!(instance = %after.id, state, kind, "settled");
+                        tracing::info!(instance = %after.id, state, kind, "instance settled");
                     }
                     self.feed.nudge(after.id);
                     return written;

@@ -25,6 +25,7 @@ pub(super) fn routes(services: &mut ServiceConfig) {
         .route("/_sim/contacts/{email}/remove", web::post().to(remove_contact))
         .route("/_sim/revoke", web::post().to(revoke))
         .route("/_sim/redeliver", web::post().to(redeliver))
+        .route("/_sim/give-up", web::post().to(give_up))
         .route("/_sim/faults", web::get().to(faults))
         .route("/_sim/faults", web::post().to(set_faults))
         .route("/_sim/ledger", web::get().to(ledger));
@@ -287,6 +288,12 @@ async fn set_faults(
         simulation.with(|world| world.queue.push(held));
         redeliver_all(&simulation);
     }
+    answer(&request, json!({}))
+}
+
+/// As after the last failed try: every subscription is deactivated, and what follows is queued.
+async fn give_up(request: HttpRequest, simulation: web::Data<Simulation>) -> HttpResponse {
+    simulation.with(|world| world.instances.values_mut().for_each(|instance| instance.subscribed = false));
     answer(&request, json!({}))
 }
 

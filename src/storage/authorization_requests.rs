@@ -87,7 +87,11 @@ impl Storage {
         let id = request.id.to_string();
         let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
         let open = open_work::opening(instance, Work::Reauthorize, request.claimed_at, lease);
-        let then = vec![open, timeline::line(instance, &step)];
+        // Whoever approved last sees its page.
+        let browser = Statement::new("UPDATE instances SET browser = $2 WHERE id = $1")
+            .bind(instance)
+            .bind(request.browser.as_bytes().to_vec());
+        let then = vec![open, browser, timeline::line(instance, &step)];
         self.claim(state, Deciding { first: claiming(state, request, Some(code)), then }).await
     }
 

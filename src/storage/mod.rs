@@ -115,14 +115,36 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRA
     PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;";
 
 impl Storage {
-    /// Opens the database that `url` names, brings its tables up to date and checks the key.
+    /// Opens the database that `url` names, brings its tables up to date and checks the key. A SQLite file
+    /// is this process's alone from then on.
     pub async fn open(url: &SecretString, sealer: Sealer) -> Result<Self, OpenError> {
+        let path = url.expose_secret().strip_prefix("sqlite://");
+        let file = path.map(database_file::DatabaseFile::claim).transpose()?;
+        let storage = Self::connect(url, sealer, file).await?;
+        if storage.file.is_some() {
+            // Whoever held work in it has ended.
+            storage.free_all().await?;
+        }
+        Ok(storage)
+    }
+
+    /// The same beside a process that has the file: for commands, which are short and take leases like
+    /// everybody else.
+    pub async fn open_beside(url: &SecretString, sealer: Sealer) -> Result<Self, OpenError> {
+        Self::connect(url, sealer, None).await
+    }
+
+    async fn connect(
+        url: &SecretString,
+        sealer: Sealer,
+        file: Option<database_file::DatabaseFile>,
+    ) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let url = url.expose_secret();
-        let file = url.strip_prefix("sqlite://").map(database_file::DatabaseFile::claim).transpose()?;
-        let (migrator, begin, pragmas) = match file {
-            Some(_) => (&SQLITE, "BEGIN IMMEDIATE", Some(PRAGMAS)),
-            None => (&POSTGRES, "BEGIN", None),
+        let (migrator, begin, pragmas) = if url.starts_with("sqlite://") {
+            (&SQLITE, "BEGIN IMMEDIATE", Some(PRAGMAS))
+        } else {
+            (&POSTGRES, "BEGIN", None)
         };
         let options: AnyConnectOptions = url.parse()?;
         let pool = |connections| {
@@ -145,16 +167,33 @@ impl Storage {
         let storage =
             Self { readers, writer: Writer::start(writing, begin), sealer, file: file.map(Arc::new) };
         storage.check_key().await?;
-        if storage.file.is_some() {
-            // The file is ours alone, so whoever held work in it has ended.
-            storage.free_all().await?;
-        }
         Ok(storage)
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Writes a row of its own, durably, and reads it back.
+    pub async fn try_out(&self) -> Result<(), StorageError> {
+        const ROW: &str = "tried_out";
+        let write = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.writer.write(Statement::new(write).bind(ROW).bind(b"yes".to_vec())).await?;
+        sqlx::query("SELECT value FROM settings WHERE name = $1").bind(ROW).fetch_one(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Whether the newest sealed row opens, and the key check.
+    pub async fn newest_sealed_opens(&self) -> Result<(), StorageError> {
+        let newest: Option<String> = sqlx::query_scalar("SELECT id FROM instances ORDER BY id DESC LIMIT 1")
+            .fetch_optional(&self.readers)
+            .await?;
+        if let Some(id) = newest.and_then(|id| id.parse().ok()) {
+            self.instance_with_key(id).await?;
+            self.instance_token(id).await?;
+        }
         Ok(())
     }
 

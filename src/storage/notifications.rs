@@ -36,6 +36,8 @@ pub enum Arrival {
     Stored,
     /// It was on disk already.
     Duplicate,
+    /// It was one to try the way out, and is not kept.
+    Tried,
 }
 
 impl Storage {

@@ -26,6 +26,7 @@ pub async fn receive(
     let result = match &received {
         Ok(Arrival::Stored) => "stored",
         Ok(Arrival::Duplicate) => "duplicate",
+        Ok(Arrival::Tried) => "tried",
         Err(Failure::NotFound) => "unknown_instance",
         Err(Failure::Gone) => "disconnected",
         Err(Failure::MalformedSignature(_)) => "malformed_signature",

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, Route, guard};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::checkpoint::SharedCheckpoints;
 use crate::clock::SharedClock;
@@ -38,6 +39,8 @@ pub use operations::Metrics;
 pub struct Gangway {
     /// The settings.
     pub config: Config,
+    /// Tells this process from another one.
+    pub process: Uuid,
     /// The rows.
     pub storage: Storage,
     /// Grants to instances.
@@ -87,6 +90,16 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/authorization-requests/{id}", get().to(pages::authorization_request)))
         .service(on("/instances/{id}", get().to(pages::instance)))
         .service(on("/instances/{id}/feed", web::get().to(pages::feed)))
+        .service(on("/instances/{id}/reconnect", web::post().to(pages::reconnect)))
+        .service(on("/instances/{id}/keep-account", web::post().to(pages::keep_account)))
+        .service(
+            on("/instances/{id}/disconnect", get().to(pages::disconnect_form))
+                .route(web::post().to(pages::disconnect)),
+        )
+        .service(
+            on("/reconnect/{token}", get().to(pages::reconnect_link))
+                .route(web::post().to(pages::reconnect_by_link)),
+        )
         // The operator.
         .service(on("/admin", get().to(admin::home)))
         .service(
@@ -96,7 +109,18 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/admin/sign-in", get().to(admin::sign_in_form)).route(web::post().to(admin::sign_in)))
         .service(on("/admin/sign-out", web::post().to(admin::sign_out)))
         .service(on("/admin/instances", get().to(admin::instances)))
-        .service(on("/admin/instances/{id}", get().to(admin::instance)));
+        .service(on("/admin/instances/{id}", get().to(admin::instance)))
+        .service(on("/admin/instances/{id}/check", web::post().to(admin::check)))
+        .service(on("/admin/instances/{id}/reconnect-link", web::post().to(admin::reconnect_link)))
+        .service(
+            on("/admin/instances/{id}/disconnect", get().to(admin::disconnect_form))
+                .route(web::post().to(admin::disconnect)),
+        )
+        .service(
+            on("/admin/reconcile", get().to(admin::reconcile_page)).route(web::post().to(admin::reconcile)),
+        )
+        .service(on("/admin/doctor", get().to(admin::doctor)))
+        .service(on("/doctor/{challenge}", get().to(operations::answer_challenge)));
 }
 
 /// The path of a route, as the metrics name it.

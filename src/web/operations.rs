@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::Gangway;
+use crate::doctor;
 
 /// The process's counters. One recorder serves every Gangway of a process.
 pub struct Metrics(PrometheusHandle);
@@ -61,6 +62,15 @@ pub async fn readyz(app: web::Data<Gangway>) -> HttpResponse {
 /// `GET /metrics`
 pub async fn metrics(app: web::Data<Gangway>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(app.metrics.0.render())
+}
+
+/// `GET /doctor/{challenge}`: proves that the public URL leads to this process. Says nothing to anybody who
+/// does not have the key.
+pub async fn answer_challenge(challenge: web::Path<String>, app: web::Data<Gangway>) -> HttpResponse {
+    if challenge.len() > 64 {
+        return HttpResponse::NotFound().finish();
+    }
+    HttpResponse::Ok().json(doctor::challenge_answer(&app.config.secret_key, app.process, &challenge))
 }
 
 fn plain(status: StatusCode, text: &'static str) -> HttpResponse {

@@ -284,8 +284,13 @@ impl Browser {
 
     /// Decides at Mailchimp; answers the callback's address.
     pub async fn decide(&self, authorize_url: &str, decision: &str) -> String {
+        self.decide_as(authorize_url, decision, "0").await
+    }
+
+    /// The same with another of the simulated accounts.
+    pub async fn decide_as(&self, authorize_url: &str, decision: &str, account: &str) -> String {
         let (page, query) = authorize_url.split_once('?').unwrap();
-        let body = format!("{query}&decision={decision}&account=0");
+        let body = format!("{query}&decision={decision}&account={account}");
         let request = self.client.post(page).header("Content-Type", "application/x-www-form-urlencoded");
         location(&request.body(body).send().await.unwrap())
     }

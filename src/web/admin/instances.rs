@@ -6,7 +6,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::elements::{Instance, InstanceState};
+use crate::elements::{Instance, InstanceState, Problem};
 use crate::storage;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -16,7 +16,7 @@ use crate::web::view::{Frame, Moment, Page};
 
 const ROWS: u16 = 50;
 /// This part of the console.
-const HERE: &str = "instances";
+pub(super) const HERE: &str = "instances";
 
 #[derive(Template)]
 #[template(path = "admin/instances.html")]
@@ -40,12 +40,17 @@ struct AdminInstancePage {
     facts: Vec<Fact>,
     timeline: Vec<Step>,
     feed: String,
+    page: String,
+    /// It exists upstream, so it can be checked, renewed and taken down.
+    alive: bool,
+    renewable: bool,
+    quiet: Option<String>,
 }
 
 /// A state, in a word and a tone; never by colour alone.
-struct StateBadge {
-    word: &'static str,
-    tone: &'static str,
+pub(super) struct StateBadge {
+    pub(super) word: &'static str,
+    pub(super) tone: &'static str,
 }
 
 struct InstanceRow {
@@ -55,6 +60,7 @@ struct InstanceRow {
     created: Moment,
     first_event: Option<Moment>,
     last_event: Option<Moment>,
+    quiet: bool,
 }
 
 struct Fact {
@@ -118,7 +124,7 @@ pub async fn instances(
     InstancesPage {
         frame: app.frame(),
         here: HERE,
-        rows: items.iter().map(InstanceRow::from).collect(),
+        rows: items.iter().map(|instance| InstanceRow::of(instance, app.clock.now())).collect(),
         next,
         filters: STATES.iter().map(|&(word, tone)| StateBadge { word, tone }).collect(),
         filter: state,
@@ -126,8 +132,8 @@ pub async fn instances(
     .show()
 }
 
-impl From<&Instance> for InstanceRow {
-    fn from(instance: &Instance) -> Self {
+impl InstanceRow {
+    fn of(instance: &Instance, now: OffsetDateTime) -> Self {
         Self {
             link: format!("/admin/instances/{}", instance.id),
             name: instance.name.clone(),
@@ -135,6 +141,7 @@ impl From<&Instance> for InstanceRow {
             created: instance.created_at.into(),
             first_event: instance.first_event_at.map(Moment::from),
             last_event: instance.last_event_at.map(Moment::from),
+            quiet: instance.quiet_since(now).is_some(),
         }
     }
 }
@@ -148,10 +155,8 @@ pub async fn instance(
     let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
     let instance = app.storage.instance(id).await?.ok_or(Failure::NotFound)?;
     let timeline = app.storage.timeline(id).await?;
-    let problem = instance.state.problem().map(|problem| {
-        let detail = problem.detail.as_deref().map(|detail| format!(" It said: {detail}"));
-        format!("{}{}", problem.kind.for_operator(), detail.unwrap_or_default())
-    });
+    let problem = instance.state.problem().map(Problem::for_operator);
+    let alive = instance.state.clone().disconnect().is_ok();
     AdminInstancePage {
         frame: app.frame(),
         here: HERE,
@@ -161,6 +166,12 @@ pub async fn instance(
         facts: facts(&instance),
         timeline: timeline.into_iter().map(Step::from).collect(),
         feed: feed_url(&instance),
+        page: format!("/admin/instances/{}", instance.id),
+        alive,
+        renewable: alive && !matches!(instance.state, InstanceState::Paused(_)),
+        quiet: instance.quiet_since(app.clock.now()).map(|gap| {
+            format!("No event for {} days: far longer than is usual for this instance. It may be quite alright; a check tells.", gap.whole_days())
+        }),
     }
     .show()
 }
@@ -199,5 +210,7 @@ fn facts(instance: &Instance) -> Vec<Fact> {
         moment("Connected", upstream.map(|found| found.connected_at)),
         moment("First event", instance.first_event_at),
         moment("Last event", instance.last_event_at),
+        moment("Last check", instance.last_checked_at),
+        moment("Trouble since", instance.state.problem().map(|problem| problem.since)),
     ]
 }

@@ -1,13 +1,19 @@
 //! The operator's console: who may come in, and what stands there.
 
+mod care;
+mod doctor;
 mod instances;
+mod reconcile;
 mod sign_in;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 
 use super::guards::SignedIn;
+pub use care::{check, disconnect, disconnect_form, reconnect_link};
+pub use doctor::doctor;
 pub use instances::{instance, instances};
+pub use reconcile::{reconcile, reconcile_page};
 pub use sign_in::{Console, first_sign_in, first_sign_in_form, sign_in, sign_in_form, sign_out};
 
 /// `GET /admin`

@@ -16,6 +16,7 @@ use super::pages::ProblemPage;
 use crate::elements::{CallError, MalformedSignature, SignatureMismatch};
 use crate::events::UnknownRecipient;
 use crate::oauth::{InvalidAuthorizationResponse, NotPending};
+use crate::onboarding::{NotCompared, NotDisconnected};
 use crate::reference::Reference;
 use crate::storage::StorageError;
 use words::Words;
@@ -50,6 +51,15 @@ pub enum Failure {
     /// Nothing here, or nothing for this browser.
     #[error("not found")]
     NotFound,
+    /// A reconnect link that has ended, or never was one.
+    #[error("refused: no such link, or it has ended")]
+    LinkEnded,
+    /// What was asked does not fit how the instance stands.
+    #[error("refused: the instance is {0}")]
+    Conflict(&'static str),
+    /// Cloud Elements did not do what was asked.
+    #[error("upstream: {0}")]
+    Upstream(String),
     /// A form that cannot be read.
     #[error("bad request: {0}")]
     BadRequest(String),
@@ -83,6 +93,25 @@ fn innermost(error: &StorageError) -> String {
     match error {
         StorageError::Database(cause) => cause.to_string(),
         other => other.to_string(),
+    }
+}
+
+impl From<NotDisconnected> for Failure {
+    fn from(error: NotDisconnected) -> Self {
+        match error {
+            NotDisconnected::Unknown => Self::NotFound,
+            NotDisconnected::AsItStands(state) => Self::Conflict(state),
+            NotDisconnected::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<NotCompared> for Failure {
+    fn from(error: NotCompared) -> Self {
+        match error {
+            NotCompared::Upstream(error) => Self::Upstream(error.to_string()),
+            NotCompared::Storage(error) => Self::Storage(error),
+        }
     }
 }
 
@@ -182,7 +211,8 @@ impl ResponseError for Failure {
             Self::InvalidResponse(_) | Self::NotPending(_) | Self::NoCookie | Self::BadRequest(_) => {
                 StatusCode::BAD_REQUEST
             }
-            Self::AuthorizeUrl(_) => StatusCode::BAD_GATEWAY,
+            Self::AuthorizeUrl(_) | Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::CrossOrigin => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInFirst(Some(_)) => StatusCode::SEE_OTHER,
@@ -190,7 +220,7 @@ impl ResponseError for Failure {
                 StatusCode::UNAUTHORIZED
             }
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Gone => StatusCode::GONE,
+            Self::Gone | Self::LinkEnded => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,

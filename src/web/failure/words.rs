@@ -85,6 +85,27 @@ impl Failure {
                 ],
                 Next::Home,
             ),
+            Self::LinkEnded => words(
+                "link_ended",
+                "This link has ended",
+                &["For your safety such a link works for a week.", "Ask whoever sent it for a new one."],
+                Next::Nothing,
+            ),
+            Self::Conflict(_) => words(
+                "conflict",
+                "That does not fit how it stands",
+                &[
+                    "The connection is in another state by now, so nothing was changed.",
+                    "Go back, look at it again, and decide then.",
+                ],
+                Next::Nothing,
+            ),
+            Self::Upstream(_) => words(
+                "upstream_trouble",
+                "Cloud Elements did not do it",
+                &["Nothing was changed. The reference below finds what it said in the log."],
+                Next::Nothing,
+            ),
             Self::BadRequest(_) => words(
                 "bad_request",
                 "That could not be read",

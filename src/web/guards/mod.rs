@@ -3,10 +3,12 @@
 
 mod operator;
 mod rate_limit;
+mod reconnect_link;
 mod same_origin;
 mod session;
 
 pub use operator::SignedIn;
 pub use rate_limit::{Admitted, RateLimit};
+pub use reconnect_link::{RECONNECT_LINK_LIFETIME, ReconnectLink};
 pub use same_origin::same_origin;
 pub use session::{BrowserSession, session_middleware};

@@ -27,19 +27,28 @@ pub async fn callback(
     let response = AuthorizationResponse::parse(request.query_string())?;
     let browser = session.browser().ok_or(Failure::NoCookie)?;
     let state = response.state().hash();
-    if let Err(refusal) = session.pending().find(state, app.clock.now()) {
-        // A reload after the pending entry has gone leads the same browser to the same result.
-        let earlier = app.storage.claimed_request(state).await?;
-        let earlier = earlier.filter(|earlier| earlier.browser == browser).ok_or(refusal)?;
-        return Ok(see(earlier.destination()));
-    }
-    let arrived = match response {
-        AuthorizationResponse::Granted { code, .. } => {
-            let grant = Grant { state, code, browser, reference };
-            app.onboarding.accept(grant, app.config.limits.callback_patience).await?
+    let renews = match session.pending().find(state, app.clock.now()) {
+        Ok(pending) => pending.renews,
+        Err(refusal) => {
+            // A reload after the pending entry has gone leads the same browser to the same result.
+            let earlier = app.storage.claimed_request(state).await?;
+            let earlier = earlier.filter(|earlier| earlier.browser == browser).ok_or(refusal)?;
+            return Ok(see(earlier.destination()));
         }
-        AuthorizationResponse::Denied { error, .. } => {
-            app.onboarding.decline(Denial { state, error, browser, reference }).await?
+    };
+    let patience = app.config.limits.callback_patience;
+    let arrived = match (response, renews) {
+        (AuthorizationResponse::Granted { code, .. }, renews) => {
+            let grant = Grant { state, code, browser, reference };
+            match renews {
+                Some(instance) => app.onboarding.renew(instance, grant, patience).await?,
+                None => app.onboarding.accept(grant, patience).await?,
+            }
+        }
+        (AuthorizationResponse::Denied { error, .. }, renews) => {
+            let declined = app.onboarding.decline(Denial { state, error, browser, reference }).await?;
+            // Who was asked to approve again is told there how it stands.
+            renews.map_or(declined, Arrived::Instance)
         }
     };
     app.checkpoints.reached(Point::BeforeRedirect).await;

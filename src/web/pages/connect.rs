@@ -4,6 +4,7 @@
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use url::Url;
+use uuid::Uuid;
 
 use crate::config::AuthorizeUrlFrom;
 use crate::mailchimp::with_state;
@@ -12,15 +13,24 @@ use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{Admitted, BrowserSession};
 
-/// Starts it.
+/// Starts one for a new instance.
 pub async fn connect(
     _: Admitted,
     session: BrowserSession,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
+    start(&app, &session, None).await
+}
+
+/// Starts a trip, for a new instance or to renew one.
+pub(super) async fn start(
+    app: &Gangway,
+    session: &BrowserSession,
+    renews: Option<Uuid>,
+) -> Result<HttpResponse, Failure> {
     let state = State::draw(&*app.entropy);
-    let authorize_url = authorize_url(&app, &state).await?;
-    session.set_pending(&*app.entropy, |pending| pending.begin(state.hash(), app.clock.now()))?;
+    let authorize_url = authorize_url(app, &state).await?;
+    session.set_pending(&*app.entropy, |pending| pending.begin(state.hash(), renews, app.clock.now()))?;
     metrics::counter!("gangway_starts_total").increment(1);
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, String::from(authorize_url))).finish())
 }

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use uuid::Uuid;
 
+use super::stopped::stopped;
 use super::{Action, ProblemPage};
 use crate::elements::{Connection, Instance, InstanceState, Problem, ProblemKind};
 use crate::storage::StorageError;
@@ -38,6 +39,7 @@ struct ConnectedPage {
     events_enabled: bool,
     first_event: Option<FirstEvent>,
     webhook_url: String,
+    manage: String,
     simulator_control: Option<String>,
     reference: String,
 }
@@ -46,18 +48,6 @@ struct ConnectedPage {
 struct FirstEvent {
     at: Moment,
     kind: String,
-}
-
-#[derive(Template)]
-#[template(path = "stopped.html")]
-struct StoppedPage {
-    frame: Frame,
-    headline: &'static str,
-    sentences: Vec<String>,
-    name: String,
-    state: &'static str,
-    since: Option<Moment>,
-    reference: String,
 }
 
 /// The instance that `id` names, if this browser may see it.
@@ -84,26 +74,7 @@ pub async fn instance(
         InstanceState::Unknown(_) => finishing(&app, &instance, true).show(),
         InstanceState::Failed(problem) => failed(&app, &instance, problem).show(),
         InstanceState::Connected(connection) => connected(&app, &instance, connection).await?.show(),
-        InstanceState::NeedsAttention(connection, _) => stopped(
-            &app,
-            &instance,
-            connection,
-            ("MailChimp needs your approval again", "Events have stopped. What was received is kept; approve again and they go on."),
-        )
-        .show(),
-        InstanceState::Paused(connection) => {
-            stopped(&app, &instance, connection, ("Events are off", "The connection is kept; no events are received until it is resumed.")).show()
-        }
-        InstanceState::Disconnecting(connection) | InstanceState::Disconnected(connection) => stopped(
-            &app,
-            &instance,
-            connection,
-            (
-                "Disconnected",
-                "No more events are received. To remove the permission itself, open MailChimp: Account, Integrations, and remove the app there.",
-            ),
-        )
-        .show(),
+        _ => stopped(&app, &instance).await?.show(),
     }
 }
 
@@ -159,6 +130,7 @@ async fn connected(
         first_event,
         // Where Mailchimp's audience webhook must point (reference section 6.2).
         webhook_url: format!("{}/events/{}", app.config.cloud_elements.url, instance.element),
+        manage: format!("/instances/{}", instance.id),
         simulator_control: app.config.demo.as_ref().map(|demo| demo.control_url.clone()),
         reference: instance.reference.to_string(),
     })
@@ -197,22 +169,5 @@ fn failed(app: &Gangway, instance: &Instance, problem: &Problem) -> ProblemPage 
         code: problem.kind.as_str(),
         reference: instance.reference.to_string(),
         at: instance.created_at.into(),
-    }
-}
-
-fn stopped(
-    app: &Gangway,
-    instance: &Instance,
-    connection: &Connection,
-    (headline, sentence): (&'static str, &str),
-) -> StoppedPage {
-    StoppedPage {
-        frame: app.frame(),
-        headline,
-        sentences: vec![sentence.to_owned()],
-        name: instance.name.clone(),
-        state: instance.state.as_str(),
-        since: Some(connection.connected_at.into()),
-        reference: instance.reference.to_string(),
     }
 }

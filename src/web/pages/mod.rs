@@ -2,14 +2,19 @@
 
 mod callback;
 mod connect;
+mod disconnect;
 mod feed;
 mod instance;
 mod landing;
 mod problem;
+mod renewal;
+mod stopped;
 
 pub use callback::{authorization_request, callback};
 pub use connect::connect;
+pub use disconnect::{disconnect, disconnect_form};
 pub use feed::feed;
 pub use instance::{feed_url, instance};
 pub use landing::landing;
 pub use problem::{Action, ProblemPage};
+pub use renewal::{keep_account, reconnect, reconnect_by_link, reconnect_link};

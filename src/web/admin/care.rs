@@ -1,0 +1,118 @@
+//! What the operator does about one instance: check it now, send its customer a link to approve again, take
+//! it down. Taking down asks for its name.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::instances::HERE;
+use super::see_other;
+use crate::elements::Instance;
+use crate::reference::Reference;
+use crate::web::Gangway;
+use crate::web::failure::Failure;
+use crate::web::guards::{RECONNECT_LINK_LIFETIME, ReconnectLink, SignedIn};
+use crate::web::view::{Frame, Moment, Page};
+
+#[derive(Template)]
+#[template(path = "admin/reconnect_link.html")]
+struct ReconnectLinkPage {
+    frame: Frame,
+    here: &'static str,
+    name: String,
+    page: String,
+    url: String,
+    ends: Moment,
+}
+
+#[derive(Template)]
+#[template(path = "admin/disconnect.html")]
+struct DisconnectPage {
+    frame: Frame,
+    here: &'static str,
+    name: String,
+    page: String,
+    error: Option<&'static str>,
+}
+
+/// What was typed to confirm.
+#[derive(Deserialize)]
+pub struct Confirmed {
+    name: String,
+}
+
+async fn found(app: &Gangway, id: &str) -> Result<Instance, Failure> {
+    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
+    app.storage.instance(id).await?.ok_or(Failure::NotFound)
+}
+
+fn page_of(instance: &Instance) -> String {
+    format!("/admin/instances/{}", instance.id)
+}
+
+/// `POST /admin/instances/{id}/check`: the result stands on the timeline.
+pub async fn check(
+    _: SignedIn,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    let checked = app.onboarding.check(instance.id, reference, true).await?;
+    checked.ok_or(Failure::Conflict(instance.state.as_str()))?;
+    Ok(see_other(&page_of(&instance)))
+}
+
+/// `POST /admin/instances/{id}/reconnect-link`
+pub async fn reconnect_link(
+    _: SignedIn,
+    id: web::Path<String>,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    let ends = app.clock.now() + RECONNECT_LINK_LIFETIME;
+    let link = ReconnectLink::make(&app.config.secret_key, instance.id, ends);
+    ReconnectLinkPage {
+        frame: app.frame(),
+        here: HERE,
+        page: page_of(&instance),
+        name: instance.name,
+        url: format!("{}/reconnect/{}", app.config.public_url.origin(), link.token),
+        ends: ends.into(),
+    }
+    .show()
+}
+
+/// `GET /admin/instances/{id}/disconnect`
+pub async fn disconnect_form(
+    _: SignedIn,
+    id: web::Path<String>,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    instance.state.clone().disconnect().map_err(|_| Failure::Conflict(instance.state.as_str()))?;
+    confirmation(&app, instance, None).show()
+}
+
+/// `POST /admin/instances/{id}/disconnect`
+pub async fn disconnect(
+    _: SignedIn,
+    id: web::Path<String>,
+    form: web::Form<Confirmed>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    if form.name.trim() != instance.name.trim() {
+        let page = confirmation(&app, instance, Some("That is not its name. Nothing was changed."));
+        return page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY));
+    }
+    app.onboarding.disconnect(instance.id, reference).await?;
+    Ok(see_other(&page_of(&instance)))
+}
+
+fn confirmation(app: &Gangway, instance: Instance, error: Option<&'static str>) -> DisconnectPage {
+    DisconnectPage { frame: app.frame(), here: HERE, page: page_of(&instance), name: instance.name, error }
+}

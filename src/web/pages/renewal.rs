@@ -1,0 +1,67 @@
+//! Approving again: from the instance's own page, or by a link that the operator sent. And the answer to
+//! "is this other account the one you mean?".
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpResponse, web};
+
+use super::connect::start;
+use super::instance::visible;
+use super::stopped::StoppedPage;
+use crate::elements::{Instance, InstanceState};
+use crate::reference::Reference;
+use crate::web::Gangway;
+use crate::web::failure::Failure;
+use crate::web::guards::{Admitted, BrowserSession, ReconnectLink};
+use crate::web::view::Page;
+
+/// `POST /instances/{id}/reconnect`
+pub async fn reconnect(
+    _: Admitted,
+    id: web::Path<String>,
+    session: BrowserSession,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = visible(&app, &session, &id).await?;
+    renewable(&instance)?;
+    start(&app, &session, Some(instance.id)).await
+}
+
+/// `GET /reconnect/{token}`: says what it is for, and does nothing.
+pub async fn reconnect_link(link: ReconnectLink, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+    let instance = app.storage.instance(link.instance).await?.ok_or(Failure::LinkEnded)?;
+    renewable(&instance)?;
+    StoppedPage::asking_to_renew(&app, &instance, format!("/reconnect/{}", link.token)).show()
+}
+
+/// `POST /reconnect/{token}`
+pub async fn reconnect_by_link(
+    _: Admitted,
+    link: ReconnectLink,
+    session: BrowserSession,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = app.storage.instance(link.instance).await?.ok_or(Failure::LinkEnded)?;
+    renewable(&instance)?;
+    start(&app, &session, Some(instance.id)).await
+}
+
+/// `POST /instances/{id}/keep-account`
+pub async fn keep_account(
+    id: web::Path<String>,
+    session: BrowserSession,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = visible(&app, &session, &id).await?;
+    if !app.onboarding.keep_other_account(instance.id, reference).await? {
+        return Err(Failure::Conflict(instance.state.as_str()));
+    }
+    Ok(HttpResponse::SeeOther().insert_header((LOCATION, format!("/instances/{}", instance.id))).finish())
+}
+
+fn renewable(instance: &Instance) -> Result<(), Failure> {
+    match &instance.state {
+        InstanceState::Connected(_) | InstanceState::NeedsAttention(..) => Ok(()),
+        other => Err(Failure::Conflict(other.as_str())),
+    }
+}

@@ -1,0 +1,131 @@
+//! An instance whose events have stopped: why, since when, and the way on. And the receipt of one that is
+//! disconnected.
+
+use askama::Template;
+
+use super::Action;
+use crate::elements::{Instance, InstanceState, ProblemKind};
+use crate::mailchimp::PROVIDER;
+use crate::storage::StorageError;
+use crate::web::Gangway;
+use crate::web::view::{Frame, Moment};
+
+/// The page.
+#[derive(Template)]
+#[template(path = "stopped.html")]
+pub(super) struct StoppedPage {
+    frame: Frame,
+    headline: String,
+    sentences: Vec<&'static str>,
+    actions: Vec<Action>,
+    name: String,
+    state: &'static str,
+    since: Option<Moment>,
+    receipt: Vec<Done>,
+    /// How to take the grant itself back, which only the customer can.
+    remove_the_app: bool,
+    /// Where a page that goes on by itself asks.
+    feed: Option<String>,
+    reference: String,
+}
+
+/// One line of a receipt.
+struct Done {
+    at: Moment,
+    what: String,
+}
+
+/// As the instance stands.
+pub(super) async fn stopped(app: &Gangway, instance: &Instance) -> Result<StoppedPage, StorageError> {
+    let page = |headline: &str, sentences: &[&'static str]| StoppedPage {
+        frame: app.frame(),
+        headline: headline.to_owned(),
+        sentences: sentences.to_vec(),
+        actions: Vec::new(),
+        name: instance.name.clone(),
+        state: instance.state.as_str(),
+        since: instance.state.problem().map(|problem| problem.since.into()),
+        receipt: Vec::new(),
+        remove_the_app: false,
+        feed: Some(super::feed_url(instance)),
+        reference: instance.reference.to_string(),
+    };
+    let post = |label: &str, act: &str| Action {
+        label: label.to_owned(),
+        target: format!("/instances/{}/{act}", instance.id),
+        post: true,
+    };
+    Ok(match &instance.state {
+        InstanceState::NeedsAttention(_, problem) if problem.kind == ProblemKind::OtherAccount => {
+            StoppedPage {
+                actions: vec![
+                    post("Use this account", "keep-account"),
+                    post(&format!("Approve at {PROVIDER} again"), "reconnect"),
+                ],
+                ..page(
+                    "This is another MailChimp account",
+                    &[
+                        "You approved with another account than the one that was connected before.",
+                        "Is this the one you mean? If not, sign in to the earlier one and approve again.",
+                    ],
+                )
+            }
+        }
+        InstanceState::NeedsAttention(_, problem) if problem.kind == ProblemKind::GoneUpstream => page(
+            "This connection has ended",
+            &[
+                "It was removed on the way between us. What was received is kept.",
+                "Please tell us the reference below.",
+            ],
+        ),
+        InstanceState::NeedsAttention(..) => StoppedPage {
+            actions: vec![post(&format!("Approve at {PROVIDER}"), "reconnect")],
+            ..page(
+                "MailChimp needs your approval again",
+                &["Events have stopped. What was received is kept; approve again and they go on."],
+            )
+        },
+        InstanceState::Paused(_) => {
+            page("Events are off", &["The connection is kept; no events are received until it is resumed."])
+        }
+        InstanceState::Disconnecting(_) => page(
+            "Disconnecting…",
+            &["The connection is being taken down. You may close this page, it will go on."],
+        ),
+        _ => StoppedPage {
+            receipt: receipt(app, instance).await?,
+            remove_the_app: true,
+            feed: None,
+            ..page("Disconnected", &["No more events are received, and our access is destroyed."])
+        },
+    })
+}
+
+async fn receipt(app: &Gangway, instance: &Instance) -> Result<Vec<Done>, StorageError> {
+    let steps = app.storage.timeline(instance.id).await?;
+    let ours = steps.into_iter().filter(|step| step.kind.starts_with("disconnect"));
+    Ok(ours.map(|step| Done { at: step.at.into(), what: step.summary }).collect())
+}
+
+impl StoppedPage {
+    /// For whoever opened a reconnect link.
+    pub(super) fn asking_to_renew(app: &Gangway, instance: &Instance, target: String) -> Self {
+        let label = format!("Approve at {PROVIDER}");
+        Self {
+            frame: app.frame(),
+            headline: "MailChimp needs your approval again".to_owned(),
+            sentences: vec![
+                "You will go to MailChimp to approve, then come straight back.",
+                "The connection keeps its place, and everything that was received.",
+            ],
+            actions: vec![Action { label, target, post: true }],
+            name: instance.name.clone(),
+            state: instance.state.as_str(),
+            since: instance.state.problem().map(|problem| problem.since.into()),
+            receipt: Vec::new(),
+            remove_the_app: false,
+            feed: None,
+            reference: instance.reference.to_string(),
+        }
+    }
+}
