@@ -90,7 +90,7 @@ impl Place<'_> {
 }
 
 /// A sealed value that does not open: another key, another place, or changed bytes.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("a sealed value does not open with the present SECRET_KEY")]
 pub struct DoesNotOpen;
 

@@ -11,6 +11,9 @@ pub struct Faults {
     pub deny: bool,
     /// Cloud Elements: `POST /instances` takes so many milliseconds longer, after acting.
     pub slow_ms: u64,
+    /// Cloud Elements: `POST /instances` takes so many milliseconds before it acts, and acts whether or not
+    /// the caller is still there.
+    pub think_ms: u64,
     /// Cloud Elements: makes the instance and answers 500.
     pub fail_after_create: bool,
     /// Cloud Elements: makes the instance and cuts the connection.

@@ -51,7 +51,7 @@ pub struct Storage {
 }
 
 /// What can go wrong with the database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
     /// It does not answer, or says no.
     #[error("the database failed")]
@@ -62,6 +62,9 @@ pub enum StorageError {
     /// Sealed under another key.
     #[error(transparent)]
     DoesNotOpen(#[from] DoesNotOpen),
+    /// A sync failed earlier: what the disk has, nobody can tell.
+    #[error("the disk failed to sync; nothing is acknowledged until Gangway is restarted")]
+    DiskFailed,
     /// The writer has stopped.
     #[error("the database is closed")]
     Closed,
@@ -170,8 +173,11 @@ impl Storage {
         Ok(storage)
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and takes what is written.
     pub async fn ping(&self) -> Result<(), StorageError> {
+        if self.writer.has_failed() {
+            return Err(StorageError::DiskFailed);
+        }
         sqlx::query("SELECT 1").execute(&self.readers).await?;
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! The one writer. Writes that arrive while a commit waits for the disk gather and commit together; each
 //! is answered after its own commit. A write that fails does not fail its neighbours: the group is rolled
-//! back and each is run alone, which is why a write can be run again.
+//! back and each is run alone, which is why a write can be run again. After a sync that failed nothing is
+//! acknowledged any more: what the disk has by then, nobody can tell.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool, Connection};
@@ -29,6 +31,7 @@ pub(super) trait Write: Send + Sync + 'static {
 #[derive(Clone)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Box<dyn Job>>,
+    disk: Disk,
     task: TaskTracker,
     closing: tokio_util::sync::CancellationToken,
 }
@@ -39,6 +42,8 @@ impl Writer {
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Job>>(QUEUE);
         let closing = tokio_util::sync::CancellationToken::new();
         let closed = closing.clone();
+        let disk = Disk::default();
+        let watched = disk.clone();
         let task = TaskTracker::new();
         task.spawn(async move {
             let mut group = Vec::new();
@@ -49,13 +54,13 @@ impl Writer {
                     () = closed.cancelled() => waiting.close(),
                 }
                 if !group.is_empty() {
-                    commit(&pool, begin, std::mem::take(&mut group)).await;
+                    commit(&pool, begin, &watched, std::mem::take(&mut group)).await;
                 }
             }
             pool.close().await;
         });
         task.close();
-        Self { queue, task, closing }
+        Self { queue, disk, task, closing }
     }
 
     /// Does `write` and answers once it is on disk.
@@ -66,10 +71,35 @@ impl Writer {
         answer.await.map_err(|_| StorageError::Closed)?
     }
 
+    /// Whether a sync has failed, so that nothing can be acknowledged.
+    pub(super) fn has_failed(&self) -> bool {
+        self.disk.has_failed()
+    }
+
     /// Takes no more writes, does those that wait, and ends.
     pub(super) async fn close(&self) {
         self.closing.cancel();
         self.task.wait().await;
+    }
+}
+
+/// Whether the disk has ever failed to sync.
+#[derive(Clone, Default)]
+struct Disk(Arc<AtomicBool>);
+
+impl Disk {
+    fn has_failed(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Looks whether `error` is a failed sync: SQLite's `SQLITE_IOERR_FSYNC` and its kin. Postgres stops by
+    /// itself.
+    fn notice(&self, error: &sqlx::Error) {
+        const FAILED_SYNCS: [&str; 2] = ["1034", "1290"];
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.is_some_and(|code| FAILED_SYNCS.contains(&&*code)) && !self.0.swap(true, Ordering::SeqCst) {
+            tracing::error!(target: "gangway::storage", "the disk failed to sync: nothing is acknowledged any more. Check the disk, then restart Gangway");
+        }
     }
 }
 
@@ -100,28 +130,52 @@ impl<W: Write> Job for Pending<W> {
     }
 }
 
-async fn commit(pool: &AnyPool, begin: &'static str, mut group: Vec<Box<dyn Job>>) {
+async fn commit(pool: &AnyPool, begin: &'static str, disk: &Disk, mut group: Vec<Box<dyn Job>>) {
     #[expect(clippy::cast_precision_loss, reason = "at most 512")]
     metrics::histogram!("gangway_writer_group_size").record(group.len() as f64);
-    match transaction(pool, begin, &mut group).await {
-        Err(error) if group.len() > 1 => {
-            tracing::warn!(target: "gangway::storage", %error, writes = group.len(), "a group of writes is redone one by one");
-            for mut job in group {
-                let outcome = transaction(pool, begin, std::slice::from_mut(&mut job)).await;
-                job.answer(outcome.map_err(StorageError::from));
-            }
+    let outcome = attempt(pool, begin, disk, &mut group).await;
+    if outcome.is_err() && group.len() > 1 && !disk.has_failed() {
+        tracing::warn!(target: "gangway::storage", writes = group.len(), "a group of writes is redone one by one");
+        for mut job in group {
+            let outcome = attempt(pool, begin, disk, std::slice::from_mut(&mut job)).await;
+            job.answer(outcome);
         }
-        outcome => {
-            let outcome = outcome.map_err(Arc::new);
-            for job in group {
-                job.answer(outcome.clone().map_err(StorageError::Database));
-            }
-        }
+        return;
     }
+    for job in group {
+        job.answer(outcome.clone());
+    }
+}
+
+async fn attempt(
+    pool: &AnyPool,
+    begin: &'static str,
+    disk: &Disk,
+    jobs: &mut [Box<dyn Job>],
+) -> Result<(), StorageError> {
+    if disk.has_failed() {
+        return Err(StorageError::DiskFailed);
+    }
+    let outcome = transaction(pool, begin, jobs).await;
+    outcome.inspect_err(|error| disk.notice(error)).map_err(StorageError::from)
 }
 
 async fn transaction(pool: &AnyPool, begin: &'static str, jobs: &mut [Box<dyn Job>]) -> sqlx::Result<()> {
     let mut connection = pool.acquire().await?;
+    let outcome = in_transaction(&mut connection, begin, jobs).await;
+    if outcome.is_err() {
+        // SQLite rolls some failures back by itself, a full disk for one, and the client does not notice: the
+        // connection would refuse every further transaction.
+        let _ = connection.close().await;
+    }
+    outcome
+}
+
+async fn in_transaction(
+    connection: &mut AnyConnection,
+    begin: &'static str,
+    jobs: &mut [Box<dyn Job>],
+) -> sqlx::Result<()> {
     let mut transaction = connection.begin_with(begin).await?;
     for job in jobs {
         job.run(&mut transaction).await?;

@@ -136,7 +136,7 @@ impl TestApp {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser { client: self.client.clone(), origin: self.origin.clone(), cookies: Mutex::default() }
+        Browser::of(&self.origin)
     }
 
     /// A browser that has connected, with the address of its result.
@@ -222,11 +222,26 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// One that has been nowhere yet.
+    pub fn of(origin: &str) -> Self {
+        Self { client: plain(), origin: origin.to_owned(), cookies: Mutex::default() }
+    }
+
     fn url(&self, target: &str) -> String {
         if target.starts_with("http") { target.to_owned() } else { format!("{}{target}", self.origin) }
     }
 
     pub async fn send(&self, method: Method, target: &str, form: Option<&[(&str, &str)]>) -> Response {
+        self.try_send(method, target, form).await.unwrap()
+    }
+
+    /// The same where Gangway may be gone.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        target: &str,
+        form: Option<&[(&str, &str)]>,
+    ) -> reqwest::Result<Response> {
         let mut request = self.client.request(method.clone(), self.url(target));
         if !method.is_safe() {
             request = request.header("Origin", &self.origin);
@@ -237,12 +252,12 @@ impl Browser {
         if let Some(form) = form {
             request = request.form(form);
         }
-        let answer = request.send().await.unwrap();
+        let answer = request.send().await?;
         for set in answer.headers().get_all("set-cookie") {
             let (name, value) = set.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
             self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
         }
-        answer
+        Ok(answer)
     }
 
     /// The Cookie header, if there is anything to send.

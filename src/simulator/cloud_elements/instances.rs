@@ -23,7 +23,7 @@ pub(super) async fn create(
     simulation: web::Data<Simulation>,
 ) -> HttpResponse {
     let element = body["element"]["key"].as_str().unwrap_or_default().to_owned();
-    make(&element, &body, &simulation).await
+    make(element, body.into_inner(), simulation).await
 }
 
 pub(super) async fn create_of_element(
@@ -32,17 +32,27 @@ pub(super) async fn create_of_element(
     body: web::Json<Value>,
     simulation: web::Data<Simulation>,
 ) -> HttpResponse {
-    make(&element, &body, &simulation).await
+    make(element.into_inner(), body.into_inner(), simulation).await
 }
 
-async fn make(element: &str, body: &Value, simulation: &Simulation) -> HttpResponse {
+async fn make(element: String, body: Value, simulation: web::Data<Simulation>) -> HttpResponse {
     let faults = simulation.faults();
-    let code = body["providerData"]["code"].as_str().unwrap_or_default();
+    let code = body["providerData"]["code"].as_str().unwrap_or_default().to_owned();
     simulation.with(|world| {
         world.ledger.create_calls += 1;
-        *world.ledger.codes.entry(code.to_owned()).or_default() += 1;
+        *world.ledger.codes.entry(code.clone()).or_default() += 1;
     });
-    let made = exchange_and_store(element, body, code, simulation);
+    let made = if faults.think_ms > 0 {
+        let (spent, working) = (code.clone(), simulation.clone());
+        let work = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(faults.think_ms)).await;
+            exchange_and_store(&element, &body, &spent, &working).map_err(|_| ())
+        });
+        let made = work.await.unwrap_or(Err(()));
+        made.map_err(|()| error(400, "Failed to exchange the code at the vendor"))
+    } else {
+        exchange_and_store(&element, &body, &code, &simulation)
+    };
     if faults.slow_ms > 0 {
         tokio::time::sleep(Duration::from_millis(faults.slow_ms)).await;
     }

@@ -1,0 +1,21 @@
+//! What no crash may break: every started onboarding ends in a true state, no instance is made twice, none
+//! is forgotten, no code is spent twice. A child process killed at every named point and at random; the
+//! same in one process on injected time, by the thousand; and a disk that fails.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should say where, and is told by its environment how long to go on"
+)]
+
+#[path = "../web/app.rs"]
+#[expect(dead_code, reason = "the harness of the HTTP suite; not all of it is needed here")]
+mod app;
+mod child;
+mod disk;
+mod kill;
+mod simulation;
+mod upstream;
