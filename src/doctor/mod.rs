@@ -119,6 +119,9 @@ pub fn unopened_database(error: &OpenError) -> Vec<Finding> {
             "put the SECRET_KEY back that this database was sealed with, or name it in SECRET_KEY_PREVIOUS",
         ),
         OpenError::InUse(_) => ("database", "stop the other process, or give this one another DATABASE_URL"),
+        OpenError::Emptied(_) => {
+            ("database", "put a copy back; or, to begin anew, remove the file that ends in .lock")
+        }
         OpenError::File { .. } => {
             ("database", "make the folder of DATABASE_URL, owned and writable by the user that runs Gangway")
         }

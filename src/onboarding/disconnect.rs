@@ -39,7 +39,7 @@ impl Onboarding {
         }
         let state = instance.state.clone().disconnect().map_err(|_| NotDisconnected::AsItStands(from))?;
         let _held = self.hold(id);
-        let after = Instance { state, reference, ..instance };
+        let after = Instance { reference, state, ..instance };
         let summary = "Disconnecting: events off, then the instance is deleted at Cloud Elements.".to_owned();
         let outcome = Outcome::closing(from, after.clone(), ("disconnecting", summary, reference));
         let work = Change::Open(Work::Disconnect, self.lease());

@@ -59,10 +59,7 @@ impl Onboarding {
     async fn reauthorize(&self, instance: Instance, code: GrantCode, reference: Reference) {
         let id = instance.id;
         let Some(connection) = instance.state.connection().cloned() else { return };
-        let key = match self.storage.instance_with_key(id).await {
-            Ok(Some((_, key))) => key,
-            _ => return,
-        };
+        let Ok(Some((_, key))) = self.storage.instance_with_key(id).await else { return };
         if !matches!(self.storage.mark_sent(id, self.holder, self.clock.now()).await, Ok(true)) {
             return tracing::warn!(instance = %id, "the renewal did not leave; recovery takes it up");
         }
@@ -123,7 +120,9 @@ impl Onboarding {
                 let summary = said.unwrap_or_else(|| problem.for_operator());
                 (instance.state.clone().trouble(problem), summary)
             }
-            Diagnosis::Works { audiences, .. } => self.approved(&instance, connection, audiences, said),
+            Diagnosis::Works { audiences, .. } => {
+                self.approved(&instance, connection, audiences.as_deref(), said)
+            }
         };
         let Ok(state) = state else { return };
         let kind = if matches!(state, InstanceState::Connected(_)) { "renewed" } else { "needs_attention" };
@@ -139,10 +138,10 @@ impl Onboarding {
         &self,
         instance: &Instance,
         connection: Connection,
-        audiences: Option<Vec<String>>,
+        after: Option<&[String]>,
         said: Option<String>,
     ) -> (Result<InstanceState, InvalidTransition>, String) {
-        let (before, after) = (instance.audiences.as_deref(), audiences.as_deref());
+        let before = instance.audiences.as_deref();
         if is_another_account(before.unwrap_or_default(), after.unwrap_or_default()) {
             let detail = format!(
                 "audiences {} before, {} now",

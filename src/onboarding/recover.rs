@@ -31,7 +31,9 @@ impl Onboarding {
     /// Takes up everything that is due.
     pub async fn recover(self: &Arc<Self>) -> Result<(), StorageError> {
         loop {
-            let open = self.storage.take_up(self.lease(), self.clock.now(), ROWS).await?;
+            // One probe at a time while nobody answers; the rest waits for its turn.
+            let rows = if self.cloud_elements.is_down() { 1 } else { ROWS };
+            let open = self.storage.take_up(self.lease(), self.clock.now(), rows).await?;
             let count = open.len();
             futures_util::stream::iter(open)
                 .for_each_concurrent(CALLS_AT_ONCE, |work| self.take_up(work))

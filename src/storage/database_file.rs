@@ -2,7 +2,7 @@
 //! process would not corrupt it, but two inboxes and two recoveries on one file are nobody's intent.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::OpenError;
 
 /// The lock on a database file; gone with the process, however it ends.
 pub(super) struct DatabaseFile {
-    _lock: File,
+    lock: File,
 }
 
 impl DatabaseFile {
@@ -25,11 +25,29 @@ impl DatabaseFile {
         private(path).map_err(failed)?;
         let lock = private(&lock_path(path)).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: lock }),
+            Ok(()) if is_empty(path).map_err(failed)? && !is_empty(&lock_path(path)).map_err(failed)? => {
+                Err(OpenError::Emptied(path.display().to_string()))
+            }
+            Ok(()) => Ok(Self { lock }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.display().to_string())),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }
+}
+
+impl DatabaseFile {
+    /// Notes that there is a database now: from here on an empty file is a loss, not a beginning.
+    pub(super) fn has_tables(&self) -> io::Result<()> {
+        if self.lock.metadata()?.len() == 0 {
+            (&self.lock).write_all(b"The lock of the database beside it; it holds one.\n")?;
+            self.lock.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+fn is_empty(path: &Path) -> io::Result<bool> {
+    Ok(std::fs::metadata(path)?.len() == 0)
 }
 
 fn lock_path(path: &Path) -> PathBuf {

@@ -90,6 +90,11 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file is empty, and was not.
+    #[error(
+        "the database file {0} is empty, and there was a database in it; put a copy back, or remove {0}.lock to begin anew"
+    )]
+    Emptied(String),
     /// The database says no.
     #[error("the database cannot be opened")]
     Database(#[source] sqlx::Error),
@@ -124,7 +129,9 @@ impl Storage {
         let path = url.expose_secret().strip_prefix("sqlite://");
         let file = path.map(database_file::DatabaseFile::claim).transpose()?;
         let storage = Self::connect(url, sealer, file).await?;
-        if storage.file.is_some() {
+        if let Some(file) = &storage.file {
+            let failed = |source| OpenError::File { path: "the database's lock".to_owned(), source };
+            file.has_tables().map_err(failed)?;
             // Whoever held work in it has ended.
             storage.free_all().await?;
         }

@@ -332,8 +332,9 @@ async fn a_comparison_tells_first_and_puts_right_what_it_is_told_to() {
     assert_eq!(state(&operator.page(&format!("/admin/instances/{forgotten}")).await), "connected");
     let ledger = app.ledger().await;
     let found = |id: &str| {
+        let id: i64 = id.parse().unwrap();
         let all = ledger["instances"].as_array().unwrap();
-        all.iter().find(|one| one["id"].to_string() == id).cloned().unwrap()
+        all.iter().find(|one| one["id"] == id).cloned().unwrap()
     };
     let events = format!("{}/events/{}", app.origin, id_of(&results[0]));
     assert_eq!(found(&ids[0])["configuration"]["event.notification.callback.url"], json!(events));

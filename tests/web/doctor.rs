@@ -109,7 +109,7 @@ async fn an_upstream_that_is_not_there_or_lacks_the_element_is_named() {
     let app = TestApp::start().await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = findings(&app, |config| {
-        config.cloud_elements.url = format!("http://{closed}/elements/api-v2").parse().unwrap()
+        config.cloud_elements.url = format!("http://{closed}/elements/api-v2").parse().unwrap();
     });
     let said = only(&gone.await, "Cloud Elements", Verdict::Fail);
     assert!(said.contains("check CLOUD_ELEMENTS_URL"), "{said}");

@@ -21,4 +21,5 @@ mod fake;
 mod http;
 mod process;
 mod simulator;
+mod together;
 mod upstream;

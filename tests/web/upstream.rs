@@ -171,3 +171,91 @@ async fn a_slow_call_shows_progress_and_then_the_result() {
     assert!(browser.page(&result).await.text.contains("7 seconds so far"));
     browser.wait_for(&result, "MailChimp is connected").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b02_a_certificate_that_is_not_trusted_means_nothing_was_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (key, certificate) = (file("key.pem"), file("certificate.pem"));
+    let openssl = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("openssl");
+        command.args(arguments).stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        command
+    };
+    let made = openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=elsewhere.example",
+        "-keyout",
+        &key,
+        "-out",
+        &certificate,
+    ])
+    .status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no openssl to make a certificate with");
+        return;
+    }
+    let accept = port.to_string();
+    let mut server =
+        openssl(&["s_server", "-accept", &accept, "-key", &key, "-cert", &certificate]).spawn().unwrap();
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let url = format!("https://127.0.0.1:{port}/elements/api-v2").parse().unwrap();
+    let app = TestApp::with(|config| config.cloud_elements.url = url).await;
+    let browser = app.browser();
+    let result = browser.connect().await;
+    let page = browser.wait_for(&result, "MailChimp did not answer").await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(page.fact("Code"), "upstream_unreachable");
+    assert_eq!(page.attributes("form", "action"), ["/connect"], "a safe restart is offered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b14_one_call_that_hangs_holds_up_nobody_else() {
+    let app = TestApp::start().await;
+    app.faults(json!({ "slow_ms": 6000 })).await;
+    let slow = app.browser();
+    let held = slow.connect().await;
+    app.faults(json!({})).await;
+    let others = (0..200).map(|_| async {
+        let (browser, result) = app.connected().await;
+        browser.headline(&result).await
+    });
+    let headlines = futures_util::future::join_all(others).await;
+    assert!(headlines.iter().all(|headline| headline == "MailChimp is connected"));
+    assert_eq!(slow.headline(&held).await, "Finishing the connection…", "the slow one is still under way");
+    slow.wait_for(&held, "MailChimp is connected").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b15_an_upstream_that_is_down_is_told_on_the_landing_page_and_asked_gently() {
+    let app = TestApp::start().await;
+    let browser = app.browser();
+    let calm = |page: crate::app::Page| !page.text.contains("does not answer at the moment");
+    assert!(calm(browser.page("/").await));
+    app.faults(json!({ "gateway_down": true })).await;
+    let mut results = Vec::new();
+    for _ in 0..5 {
+        let customer = app.browser();
+        let result = customer.connect().await;
+        results.push((customer, result));
+    }
+    assert!(!calm(browser.page("/").await));
+    assert_eq!(browser.page("/").await.attributes("form", "action"), ["/connect"], "nobody is turned away");
+    app.faults(json!({})).await;
+    for (customer, result) in &results {
+        app.wait_as_time_passes(customer, result, "MailChimp did not answer").await;
+    }
+    assert!(calm(browser.page("/").await), "one answer is enough");
+}

@@ -5,6 +5,7 @@ mod answer;
 mod hub;
 mod instances;
 mod platform;
+mod reach;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use answer::{ElementInstance, Refusal, id_in};
 pub use hub::{Audience, Ping};
 pub use instances::{Listed, NewInstance, Wanted};
 pub use platform::Access;
+use reach::Reach;
 
 /// No answer of Cloud Elements that we ask for is anywhere near it.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -38,6 +40,7 @@ pub struct CloudElements {
     element: String,
     app: MailchimpApp,
     redirect_uri: String,
+    reach: Reach,
 }
 
 /// How a call ended without what was asked for. Decides what may have happened upstream.
@@ -132,6 +135,7 @@ impl CloudElements {
             element: access.element_key.clone(),
             app: app.clone(),
             redirect_uri,
+            reach: Reach::default(),
         })
     }
 
@@ -154,11 +158,22 @@ impl CloudElements {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, CallError> {
-        let response = request.send().await.map_err(CallError::from)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read_capped(response).await?;
-        if status.is_success() { Ok(Answer { headers, body }) } else { Err(answer::refused(status, &body)) }
+        let answer = exchange(request).await;
+        self.reach.note(&answer);
+        answer
     }
+
+    /// Whether its last calls found nobody there.
+    pub fn is_down(&self) -> bool {
+        self.reach.is_down()
+    }
+}
+
+async fn exchange(request: RequestBuilder) -> Result<Answer, CallError> {
+    let response = request.send().await.map_err(CallError::from)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = read_capped(response).await?;
+    if status.is_success() { Ok(Answer { headers, body }) } else { Err(answer::refused(status, &body)) }
 }
 
 /// An answer that said yes.

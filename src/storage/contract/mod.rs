@@ -133,11 +133,6 @@ impl Bench {
         State::draw(&SeededEntropy::new(seed)).hash()
     }
 
-    /// In the hands of `holder` until half a minute past noon.
-    pub(super) fn lease(&self, holder: Uuid) -> Lease {
-        Lease { holder, until: NOON + time::Duration::seconds(30) }
-    }
-
     /// Writes how `after` stands now, out of the state `from`, with its open work done.
     pub(super) async fn settle(&self, from: &'static str, after: &Instance, token: Token<'_>) -> bool {
         let step = self.step(after.state.as_str());
@@ -151,7 +146,7 @@ impl Bench {
         let new = self.new_row();
         let request = self.request(Trip::Granted(new.instance.id));
         let code = GrantCode::new("canary-code");
-        let step = (self.step("granted"), self.lease(self.id()));
+        let step = (self.step("granted"), lease(self.id()));
         let claim = self.storage.claim_grant(self.state(), &request, &code, &new, step).await;
         assert!(matches!(claim, Ok(Claim::Won)), "{claim:?}");
         new
@@ -160,6 +155,11 @@ impl Bench {
     pub(super) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.raw().await).await.unwrap()
     }
+}
+
+/// In the hands of `holder` until half a minute past noon.
+pub(super) fn lease(holder: Uuid) -> Lease {
+    Lease { holder, until: NOON + time::Duration::seconds(30) }
 }
 
 pub(super) use crate::oauth::{GrantCode, State, StateHash};

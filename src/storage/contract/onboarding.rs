@@ -38,7 +38,7 @@ async fn a_state_is_claimed_once_and_the_others_lead_to_the_winner(bench: Bench)
         let new = bench.new_row();
         let request = bench.request(Trip::Granted(new.instance.id));
         let code = GrantCode::new("c");
-        let step = (bench.step("granted"), bench.lease(bench.id()));
+        let step = (bench.step("granted"), lease(bench.id()));
         let claim = bench.storage.claim_grant(state, &request, &code, &new, step).await;
         (new.instance.id, claim.unwrap())
     });
@@ -61,7 +61,7 @@ async fn a_denial_claims_the_state_too(bench: Bench) {
     assert!(matches!(bench.storage.claim_denial(state, &denied).await.unwrap(), Claim::Won));
     let new = bench.new_row();
     let granted = bench.request(Trip::Granted(new.instance.id));
-    let step = (bench.step("granted"), bench.lease(bench.id()));
+    let step = (bench.step("granted"), lease(bench.id()));
     let claim = bench.storage.claim_grant(state, &granted, &GrantCode::new("c"), &new, step).await;
     assert!(matches!(claim.unwrap(), Claim::Lost(earlier) if earlier.id == denied.id));
     assert_eq!(bench.count("SELECT count(*) FROM instances").await, 0);
@@ -141,7 +141,7 @@ async fn a_failing_write_does_not_fail_its_neighbours(bench: Bench) {
         async move {
             let request = bench.request(Trip::Granted(new.instance.id));
             let code = GrantCode::new("c");
-            let step = (bench.step("granted"), bench.lease(bench.id()));
+            let step = (bench.step("granted"), lease(bench.id()));
             bench.storage.claim_grant(bench.state(), &request, &code, &new, step).await.is_ok()
         }
     });

@@ -20,10 +20,7 @@ const LATER: OffsetDateTime = datetime!(2026-11-23 12:01 UTC);
 async fn open_work_is_in_one_pair_of_hands_at_a_time(bench: Bench) {
     let id = bench.provisioning().await.instance.id;
     let (one, two) = (bench.id(), bench.id());
-    assert!(
-        bench.storage.take_up(bench.lease(one), NOON, 10).await.unwrap().is_empty(),
-        "its claimer has it"
-    );
+    assert!(bench.storage.take_up(lease(one), NOON, 10).await.unwrap().is_empty(), "its claimer has it");
     let until = LATER + Duration::seconds(30);
     let taken = bench.storage.take_up(Lease { holder: one, until }, LATER, 10).await.unwrap();
     assert_eq!(taken.len(), 1);

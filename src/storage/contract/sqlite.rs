@@ -57,3 +57,57 @@ async fn c11_a_file_that_is_no_database_is_refused() {
         Some(OpenError::Database(_) | OpenError::Migrate(_))
     ));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c11_a_database_that_was_emptied_or_damaged_is_refused_and_a_copy_opens() {
+    let bench = Bench::sqlite().await;
+    let id = bench.provisioning().await.instance.id;
+    let path = bench.folder.path().join("data/gangway.db");
+    let (url, key) = (bench.url.clone(), bench.key.clone());
+    bench.storage.close().await;
+    let Bench { storage, folder: _folder, .. } = bench;
+    drop(storage);
+    let copy = std::fs::read(&path).unwrap();
+    let open = || Storage::open(&url, Sealer::new(&key, None, Arc::new(SystemEntropy::default())));
+    std::fs::write(&path, b"").unwrap();
+    let error = open().await.err().unwrap();
+    assert!(matches!(error, OpenError::Emptied(_)), "{error:?}");
+    let damaged: Vec<u8> =
+        copy.iter().enumerate().map(|(at, byte)| if at < 4096 { byte ^ 0x5a } else { *byte }).collect();
+    std::fs::write(&path, damaged).unwrap();
+    assert!(open().await.is_err());
+    std::fs::write(&path, copy).unwrap();
+    assert!(open().await.unwrap().instance(id).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c14_a_migration_that_ends_half_way_leaves_the_old_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("gangway.db").display());
+    std::fs::write(folder.path().join("gangway.db"), "").unwrap();
+    let first = include_str!("../../../migrations/sqlite/0001_foundation.sql");
+    let second = include_str!("../../../migrations/sqlite/0002_open_work.sql");
+    sqlx::any::install_default_drivers();
+    let pool = AnyPool::connect(&url).await.unwrap();
+    pool.execute(first).await.unwrap();
+    let tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table'";
+    let count = async || sqlx::query_scalar::<_, i64>(tables).fetch_one(&pool).await.unwrap();
+    let before = count().await;
+    // The process ends after every statement in turn: as migrations are run, all of one is one transaction.
+    let bare: Vec<&str> = second.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+    let bare = bare.join("\n");
+    let statements: Vec<&str> = bare.split_inclusive(';').filter(|one| one.trim().len() > 1).collect();
+    for ended_after in 1..statements.len() {
+        let mut transaction = pool.begin().await.unwrap();
+        for statement in &statements[..ended_after] {
+            sqlx::query(sqlx::AssertSqlSafe((*statement).to_owned()))
+                .execute(&mut *transaction)
+                .await
+                .unwrap();
+        }
+        drop(transaction);
+        assert_eq!(count().await, before, "after {ended_after}");
+    }
+    assert!(SQLITE.iter().all(|migration| !migration.no_tx), "each runs in a transaction");
+    assert!(POSTGRES.iter().all(|migration| !migration.no_tx));
+}

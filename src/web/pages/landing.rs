@@ -11,9 +11,11 @@ use crate::web::view::{Frame, Page};
 #[template(path = "landing.html")]
 struct LandingPage {
     frame: Frame,
+    /// Approving would most likely be in vain just now.
+    trouble: bool,
 }
 
 /// Shows it. Starts nothing: link previews come here too.
 pub async fn landing(app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
-    LandingPage { frame: app.frame() }.show()
+    LandingPage { frame: app.frame(), trouble: app.cloud_elements.is_down() }.show()
 }

@@ -37,68 +37,72 @@ struct Done {
 
 /// As the instance stands.
 pub(super) async fn stopped(app: &Gangway, instance: &Instance) -> Result<StoppedPage, StorageError> {
-    let page = |headline: &str, sentences: &[&'static str]| StoppedPage {
+    let over = matches!(instance.state, InstanceState::Disconnected(_));
+    let (headline, sentences) = words(&instance.state);
+    Ok(StoppedPage {
         frame: app.frame(),
         headline: headline.to_owned(),
         sentences: sentences.to_vec(),
-        actions: Vec::new(),
+        actions: actions(instance),
         name: instance.name.clone(),
         state: instance.state.as_str(),
         since: instance.state.problem().map(|problem| problem.since.into()),
-        receipt: Vec::new(),
-        remove_the_app: false,
-        feed: Some(super::feed_url(instance)),
+        receipt: if over { receipt(app, instance).await? } else { Vec::new() },
+        remove_the_app: over,
+        feed: (!over).then(|| super::feed_url(instance)),
         reference: instance.reference.to_string(),
-    };
+    })
+}
+
+fn words(state: &InstanceState) -> (&'static str, &'static [&'static str]) {
+    match state {
+        InstanceState::NeedsAttention(_, problem) => match problem.kind {
+            ProblemKind::OtherAccount => (
+                "This is another MailChimp account",
+                &[
+                    "You approved with another account than the one that was connected before.",
+                    "Is this the one you mean? If not, sign in to the earlier one and approve again.",
+                ],
+            ),
+            ProblemKind::GoneUpstream => (
+                "This connection has ended",
+                &[
+                    "It was removed on the way between us. What was received is kept.",
+                    "Please tell us the reference below.",
+                ],
+            ),
+            _ => (
+                "MailChimp needs your approval again",
+                &["Events have stopped. What was received is kept; approve again and they go on."],
+            ),
+        },
+        InstanceState::Paused(_) => {
+            ("Events are off", &["The connection is kept; no events are received until it is resumed."])
+        }
+        InstanceState::Disconnecting(_) => (
+            "Disconnecting…",
+            &["The connection is being taken down. You may close this page, it will go on."],
+        ),
+        _ => ("Disconnected", &["No more events are received, and our access is destroyed."]),
+    }
+}
+
+/// The first is what most people want.
+fn actions(instance: &Instance) -> Vec<Action> {
     let post = |label: &str, act: &str| Action {
         label: label.to_owned(),
         target: format!("/instances/{}/{act}", instance.id),
         post: true,
     };
-    Ok(match &instance.state {
-        InstanceState::NeedsAttention(_, problem) if problem.kind == ProblemKind::OtherAccount => {
-            StoppedPage {
-                actions: vec![
-                    post("Use this account", "keep-account"),
-                    post(&format!("Approve at {PROVIDER} again"), "reconnect"),
-                ],
-                ..page(
-                    "This is another MailChimp account",
-                    &[
-                        "You approved with another account than the one that was connected before.",
-                        "Is this the one you mean? If not, sign in to the earlier one and approve again.",
-                    ],
-                )
-            }
-        }
-        InstanceState::NeedsAttention(_, problem) if problem.kind == ProblemKind::GoneUpstream => page(
-            "This connection has ended",
-            &[
-                "It was removed on the way between us. What was received is kept.",
-                "Please tell us the reference below.",
-            ],
-        ),
-        InstanceState::NeedsAttention(..) => StoppedPage {
-            actions: vec![post(&format!("Approve at {PROVIDER}"), "reconnect")],
-            ..page(
-                "MailChimp needs your approval again",
-                &["Events have stopped. What was received is kept; approve again and they go on."],
-            )
-        },
-        InstanceState::Paused(_) => {
-            page("Events are off", &["The connection is kept; no events are received until it is resumed."])
-        }
-        InstanceState::Disconnecting(_) => page(
-            "Disconnecting…",
-            &["The connection is being taken down. You may close this page, it will go on."],
-        ),
-        _ => StoppedPage {
-            receipt: receipt(app, instance).await?,
-            remove_the_app: true,
-            feed: None,
-            ..page("Disconnected", &["No more events are received, and our access is destroyed."])
-        },
-    })
+    let InstanceState::NeedsAttention(_, problem) = &instance.state else { return Vec::new() };
+    match problem.kind {
+        ProblemKind::OtherAccount => vec![
+            post("Use this account", "keep-account"),
+            post(&format!("Approve at {PROVIDER} again"), "reconnect"),
+        ],
+        ProblemKind::GoneUpstream => Vec::new(),
+        _ => vec![post(&format!("Approve at {PROVIDER}"), "reconnect")],
+    }
 }
 
 async fn receipt(app: &Gangway, instance: &Instance) -> Result<Vec<Done>, StorageError> {
