@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What to answer a `POST /instances` with.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub enum Script {
     Cut,
     /// Nothing, and the connection stays.
     Never,
+    /// The first one hangs until it is told; the others connect at once.
+    HoldTheFirst(Arc<Notify>),
     /// One byte a while.
     Drip,
     /// A body without end.
@@ -84,7 +87,7 @@ async fn serve(
         let body = r#"{"requestId":"r","message":"No instances found"}"#;
         return stream.write_all(answer("404 Not Found", "", body).as_bytes()).await;
     }
-    creates.fetch_add(1, Ordering::SeqCst);
+    let number = creates.fetch_add(1, Ordering::SeqCst);
     match script {
         Script::Answer(status, body) => stream.write_all(answer(status, "", &body).as_bytes()).await,
         Script::Redirect(target) => {
@@ -94,6 +97,13 @@ async fn serve(
         Script::Never => {
             tokio::time::sleep(Duration::from_secs(120)).await;
             Ok(())
+        }
+        Script::HoldTheFirst(go_on) => {
+            if number == 0 {
+                go_on.notified().await;
+            }
+            let body = format!(r#"{{"id":{},"token":"t"}}"#, number + 1);
+            stream.write_all(answer("200 OK", "", &body).as_bytes()).await
         }
         Script::Drip => {
             for byte in answer("200 OK", "", &"x".repeat(5000)).bytes() {
