@@ -111,8 +111,13 @@ impl App {
     /// Runs until `shutdown` is cancelled, then ends live pages, requests, onboardings and the database,
     /// in this order.
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
+        self.gangway.onboarding.start_background();
+        self.answer(shutdown).await
+    }
+
+    /// The same, and takes nothing up by itself: for being looked at.
+    pub async fn answer(self, shutdown: CancellationToken) -> io::Result<()> {
         let Self { gangway, server, .. } = self;
-        gangway.onboarding.start_background();
         let tidying = tokio::spawn(tidy(gangway.clone()));
         let handle = server.handle();
         let closing = gangway.closing.clone();

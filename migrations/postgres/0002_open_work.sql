@@ -3,10 +3,12 @@
 
 CREATE TABLE open_work (
     instance TEXT PRIMARY KEY NOT NULL,
+    ticket TEXT NOT NULL, -- tells it from an earlier piece of the same instance; the authorization request's id where there is one
     kind TEXT NOT NULL, -- provision, reauthorize, disconnect
     since BIGINT NOT NULL,
     sent_at BIGINT, -- when the call with the grant code left; NULL: it certainly did not
     looks BIGINT NOT NULL DEFAULT 0,
+    first_look_at BIGINT,
     due_at BIGINT NOT NULL,
     lease_holder TEXT,
     lease_until BIGINT
@@ -14,9 +16,12 @@ CREATE TABLE open_work (
 
 CREATE INDEX open_work_by_due ON open_work (due_at);
 
-INSERT INTO open_work (instance, kind, since, sent_at, due_at)
-    SELECT id, 'provision', created_at, created_at, created_at FROM instances WHERE state IN ('provisioning', 'unknown');
+INSERT INTO open_work (instance, ticket, kind, since, sent_at, due_at)
+    SELECT id, COALESCE((SELECT request.id FROM authorization_requests AS request WHERE request.instance = instances.id), id),
+           'provision', created_at, created_at, created_at
+    FROM instances WHERE state IN ('provisioning', 'unknown');
 
+ALTER TABLE instances ADD COLUMN version BIGINT NOT NULL DEFAULT 0; -- goes up with every transition
 ALTER TABLE instances ADD COLUMN problem_since BIGINT;
 ALTER TABLE instances ADD COLUMN kept_answer BYTEA; -- sealed: an answer that could not be read, until the outcome is known
 ALTER TABLE instances ADD COLUMN audiences TEXT; -- JSON: the ids of the account's audiences, which tell one account from another

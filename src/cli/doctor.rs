@@ -42,7 +42,7 @@ async fn examine(config: Config) -> anyhow::Result<Vec<Finding>> {
 async fn running(app: App) -> anyhow::Result<Vec<Finding>> {
     let chain = app.chain()?;
     let stop = CancellationToken::new();
-    let run = tokio::spawn(app.run(stop.clone()));
+    let run = tokio::spawn(app.answer(stop.clone()));
     let findings = doctor::examine(&chain).await;
     stop.cancel();
     run.await?.context("the app that was examined")?;

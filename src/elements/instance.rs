@@ -32,6 +32,10 @@ pub struct Instance {
     pub last_checked_at: Option<OffsetDateTime>,
     /// The ids of the account's audiences, once they were seen: they tell one account from another.
     pub audiences: Option<Vec<String>>,
+    /// Whether a new approval of the customer's is being worked on.
+    pub renewing: bool,
+    /// Goes up with every transition, so that nobody writes over what was not read.
+    pub version: i64,
     /// Where it stands.
     pub state: InstanceState,
 }
@@ -179,6 +183,9 @@ problem_kinds! {
     /// Gangway stopped before the call left, for longer than a grant code lives.
     NotSent = "not_sent",
         "Gangway stopped before the call left, and the grant code ended meanwhile. Nothing was sent; the customer can approve again.";
+    /// Exists upstream, and the database knows nothing of it.
+    Orphaned = "orphaned",
+        "An instance with our tag and our address exists at Cloud Elements and had no row here: a database that was put back, most likely. It is adopted.";
     /// Looked for and not there.
     NotFound = "not_found_upstream",
         "No instance with this tag exists at Cloud Elements. The customer can approve again.";
@@ -265,10 +272,12 @@ impl InstanceState {
     }
 
     /// It does not work any more. One that needs attention already keeps its place and since when, unless
-    /// the reason is another one now.
+    /// the reason is another one now. The question whose account it is stays until it is answered.
     pub fn trouble(self, problem: Problem) -> Result<Self, InvalidTransition> {
         match self {
-            Self::NeedsAttention(connection, known) if known.kind == problem.kind => {
+            Self::NeedsAttention(connection, known)
+                if known.kind == problem.kind || known.kind == ProblemKind::OtherAccount =>
+            {
                 Ok(Self::NeedsAttention(connection, known))
             }
             Self::Connected(connection) | Self::NeedsAttention(connection, _) => {
@@ -349,6 +358,15 @@ mod tests {
         assert_eq!(again.problem().unwrap().since, OffsetDateTime::UNIX_EPOCH);
         let other = again.trouble(Problem::new(ProblemKind::GoneUpstream, later)).unwrap();
         assert_eq!(other.problem().unwrap().since, later);
+    }
+
+    #[test]
+    fn no_other_trouble_takes_the_place_of_the_question_whose_account_it_is() {
+        let asked =
+            InstanceState::Connected(connection()).trouble(problem(ProblemKind::OtherAccount)).unwrap();
+        let still = asked.trouble(problem(ProblemKind::NotValid)).unwrap();
+        assert_eq!(still.problem().unwrap().kind, ProblemKind::OtherAccount);
+        assert!(still.mend(connection()).is_ok());
     }
 
     #[test]

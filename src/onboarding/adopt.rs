@@ -1,25 +1,37 @@
 //! An instance that exists at Cloud Elements and belongs to an open row: taken over, and put right where it
 //! differs from what was asked for.
 
+use std::time::Duration;
+
 use super::Onboarding;
-use crate::elements::{CallError, ElementInstance, Instance, Wanted, own_tag};
-use crate::reference::Reference;
+use crate::elements::{CallError, ElementInstance, Instance, ProblemKind, Wanted, own_tag};
+use crate::storage::Ticket;
 
 impl Onboarding {
-    /// Takes it over. What cannot be put right now is for the next comparison to tell.
-    pub(super) async fn adopt(&self, instance: Instance, mut found: ElementInstance, reference: Reference) {
+    /// Takes it over. Where it cannot be put right it is tried again, until the window is over: then it is
+    /// taken as it is, and the next comparison tells.
+    pub(super) async fn adopt(
+        &self,
+        ticket: Ticket,
+        instance: Instance,
+        mut found: ElementInstance,
+        at_any_rate: bool,
+    ) {
         match self.put_right(&instance, &found).await {
-            Ok(changed) => {
-                if changed {
-                    tracing::info!(instance = %instance.id, "an adopted instance was put right");
-                    found.events_enabled = Some(true);
-                }
+            Ok(true) => {
+                tracing::info!(instance = %instance.id, "an adopted instance was put right");
+                found.events_enabled = Some(true);
             }
+            Ok(false) => {}
             Err(error) => {
                 tracing::warn!(instance = %instance.id, %error, "an adopted instance could not be put right");
+                if !at_any_rate {
+                    return self.look_again_in(ticket, Duration::from_secs(5)).await;
+                }
             }
         }
-        self.settle_connected(instance, found, ("found", reference)).await;
+        let reference = instance.reference;
+        self.settle_connected(ticket, instance, &found, ("found", reference)).await;
     }
 
     /// Makes the instance upstream as it should be. Answers whether anything had to be done.
@@ -27,23 +39,28 @@ impl Onboarding {
         &self,
         instance: &Instance,
         found: &ElementInstance,
-    ) -> Result<bool, CallError> {
+    ) -> Result<bool, NotPutRight> {
         let url = self.public_url.events_url(instance.id);
         let retag = !found.tags.iter().any(|tag| *tag == own_tag(instance.id));
         // What is not told cannot be wrong: some answers leave the configuration out.
-        let move_events = found.events_url.as_ref().is_some_and(|known| *known != url);
-        let switch_on = found.events_enabled == Some(false);
+        let elsewhere = found.events_url.as_ref().is_some_and(|known| *known != url);
+        // The key of one without a row here is lost; it gets the row's.
+        let orphaned = instance.state.problem().is_some_and(|known| known.kind == ProblemKind::Orphaned);
+        let move_events = elsewhere || orphaned;
+        let switch_on = found.events_enabled == Some(false) || orphaned;
         if found.disabled {
             self.cloud_elements.enable(found.id).await?;
         }
         if !(retag || move_events || switch_on) {
             return Ok(found.disabled);
         }
-        let key = self.storage.instance_with_key(instance.id).await.ok().flatten().map(|(_, key)| key);
+        let Ok(Some((_, key))) = self.storage.instance_with_key(instance.id).await else {
+            return Err(NotPutRight::NoKey);
+        };
         let tags = || own_tags_and_others(self.tags(instance.id), &found.tags);
         let wanted = Wanted {
             tags: retag.then(tags),
-            events: key.as_ref().filter(|_| move_events).map(|key| (url, key)),
+            events: move_events.then_some((url, &key)),
             events_enabled: switch_on.then_some(true),
         };
         self.cloud_elements.change(found.id, &wanted).await?;
@@ -51,8 +68,20 @@ impl Onboarding {
     }
 }
 
+/// Why an instance upstream is not as it should be yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotPutRight {
+    /// Cloud Elements did not do it.
+    #[error(transparent)]
+    Upstream(#[from] CallError),
+    /// The signature key could not be read.
+    #[error("its signature key could not be read")]
+    NoKey,
+}
+
 /// Tags are replaced as a whole, so those that somebody else put there go along.
-fn own_tags_and_others(mut tags: Vec<String>, others: &[String]) -> Vec<String> {
-    tags.extend(others.iter().filter(|other| !tags.contains(other)).cloned().collect::<Vec<_>>());
+pub(super) fn own_tags_and_others(mut tags: Vec<String>, others: &[String]) -> Vec<String> {
+    let more: Vec<String> = others.iter().filter(|other| !tags.contains(other)).cloned().collect();
+    tags.extend(more);
     tags
 }

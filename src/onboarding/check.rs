@@ -11,11 +11,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Onboarding;
-use super::settle::{NewToken, Outcome};
+use super::reauthorize::is_another_account;
+use super::settle::Outcome;
 use crate::elements::{Access, Audience, CallError, Instance, InstanceState, Ping, Problem, ProblemKind};
 use crate::entropy::draw;
 use crate::reference::Reference;
-use crate::storage::{Change, StorageError};
+use crate::storage::{StorageError, Token};
 
 /// Between two looks at which instances are due, and how many are checked in each: the budget is one a
 /// second, 86,400 a day.
@@ -85,6 +86,8 @@ impl Onboarding {
             _ => return Ok(None),
         };
         let diagnosis = match self.storage.instance_token(id).await? {
+            // Which grant would answer is not certain just now.
+            _ if instance.renewing => Diagnosis::Undetermined("a new approval is being worked on".to_owned()),
             Some(token) => self.diagnose(connection.element_instance_id, &token).await,
             None => Diagnosis::Undetermined("there is no token to ask with".to_owned()),
         };
@@ -104,63 +107,91 @@ impl Onboarding {
         diagnosis: Diagnosis,
         (reference, asked): (Reference, bool),
     ) -> Result<Checked, StorageError> {
-        let id = instance.id;
         match diagnosis {
             Diagnosis::Works { audiences, token } => {
-                let mended = mendable(&instance.state);
-                // Another account's audiences are not taken for ours before the customer says so.
-                let ours = mended.is_some() || instance.state.problem().is_none();
-                let audiences = audiences.filter(|_| ours);
-                self.storage.looked_after(id, self.clock.now(), self.next_check(DAILY), audiences).await?;
-                let summary = if mended.is_some() {
-                    "Checked: it works again."
-                } else {
-                    "Checked: Cloud Elements and Mailchimp let this instance in."
-                };
-                if mended.is_some() || asked || token.is_some() {
-                    let state = mended.unwrap_or_else(|| instance.state.clone());
-                    self.note(instance, state, token, ("checked", summary.to_owned(), reference)).await;
+                let known = instance.audiences.as_deref().unwrap_or_default();
+                let found = audiences.as_deref().unwrap_or_default();
+                if is_another_account(known, found) {
+                    let detail =
+                        Some(format!("audiences {} before, {} now", known.join(", "), found.join(", ")));
+                    let problem =
+                        Problem { kind: ProblemKind::OtherAccount, detail, since: self.clock.now() };
+                    return self.in_trouble(instance, problem, (reference, asked)).await;
                 }
-                Ok(Checked::Works)
+                self.working(instance, (audiences, token), (reference, asked)).await
             }
             Diagnosis::Trouble(kind, detail) => {
-                self.storage.looked_after(id, self.clock.now(), self.next_check(HOURLY), None).await?;
                 let problem = Problem { kind, detail, since: self.clock.now() };
-                let summary = problem.for_operator();
-                let known = instance.state.problem().is_some_and(|known| known.kind == kind);
-                if let Ok(state) = instance.state.clone().trouble(problem)
-                    && (!known || asked)
-                {
-                    self.note(instance, state, None, ("needs_attention", summary, reference)).await;
-                }
-                Ok(Checked::NeedsAttention(kind))
+                self.in_trouble(instance, problem, (reference, asked)).await
             }
             Diagnosis::Undetermined(why) => {
-                self.storage.looked_after(id, self.clock.now(), self.next_check(HOURLY), None).await?;
+                let next = self.next_check(HOURLY);
+                self.storage.looked_after(instance.id, self.clock.now(), next, None).await?;
                 if asked {
                     let summary = format!("The check could not tell: {why}");
                     let state = instance.state.clone();
-                    self.note(instance, state, None, ("checked", summary, reference)).await;
+                    self.note(instance, (state, None), ("checked", summary, reference)).await;
                 }
                 Ok(Checked::Undetermined(why))
             }
         }
     }
 
-    /// Writes a state, or the same one again, with a line.
+    async fn working(
+        &self,
+        instance: Instance,
+        (audiences, token): (Option<Vec<String>>, Option<SecretString>),
+        (reference, asked): (Reference, bool),
+    ) -> Result<Checked, StorageError> {
+        let mended = mendable(&instance.state);
+        self.storage.looked_after(instance.id, self.clock.now(), self.next_check(DAILY), audiences).await?;
+        let summary = if mended.is_some() {
+            "Checked: it works again."
+        } else {
+            "Checked: Cloud Elements and Mailchimp let this instance in."
+        };
+        if mended.is_some() || asked || token.is_some() {
+            let state = mended.unwrap_or_else(|| instance.state.clone());
+            self.note(instance, (state, token), ("checked", summary.to_owned(), reference)).await;
+        }
+        Ok(Checked::Works)
+    }
+
+    async fn in_trouble(
+        &self,
+        instance: Instance,
+        problem: Problem,
+        (reference, asked): (Reference, bool),
+    ) -> Result<Checked, StorageError> {
+        let kind = problem.kind;
+        self.storage.looked_after(instance.id, self.clock.now(), self.next_check(HOURLY), None).await?;
+        let summary = problem.for_operator();
+        let known = instance.state.problem().is_some_and(|known| known.kind == kind);
+        if let Ok(state) = instance.state.clone().trouble(problem)
+            && (!known || asked)
+        {
+            self.note(instance, (state, None), ("needs_attention", summary, reference)).await;
+        }
+        Ok(Checked::NeedsAttention(kind))
+    }
+
+    /// Writes a state, or the same one again, with a line. What was found of a row that has changed
+    /// meanwhile, by a new approval for one, says nothing about how it stands now.
     async fn note(
         &self,
         instance: Instance,
-        state: InstanceState,
-        token: Option<SecretString>,
-        step: (&'static str, String, Reference),
+        (state, token): (InstanceState, Option<SecretString>),
+        (kind, summary, reference): (&'static str, String, Reference),
     ) {
-        let from = instance.state.as_str();
+        let seen = instance.version;
         let gap = if matches!(state, InstanceState::NeedsAttention(..)) { HOURLY } else { DAILY };
-        let outcome = Outcome::closing(from, Instance { state, ..instance }, step);
-        let token = token.map_or(NewToken::Keep, NewToken::Put);
         let next_check = Some(self.next_check(gap));
-        self.settle(Outcome { token, work: Change::Keep, next_check, ..outcome }).await;
+        self.settle(instance, |now| {
+            let outcome = Outcome::of(state.clone(), (kind, summary.clone(), reference));
+            let token = token.as_ref().map_or(Token::Keep, Token::Put);
+            (now.version == seen).then_some(Outcome { token, next_check, ..outcome })
+        })
+        .await;
     }
 
     /// Asks with the token; what it leaves open is asked without.
@@ -172,22 +203,28 @@ impl Onboarding {
         }
     }
 
-    /// The ping, and the audiences: the one call may be answered without asking Mailchimp, the other not.
+    /// The ping, and the audiences: the one call may be answered without asking Mailchimp, the other not. A
+    /// yes to either is a yes; no answer to both says nothing.
     async fn ask(&self, token: &SecretString) -> Result<Option<Vec<String>>, Said> {
-        match self.cloud_elements.ping(token).await {
+        let pinged = match self.cloud_elements.ping(token).await {
             Ok(Ping::NotValid) => return Err(Said::NotValid),
-            Ok(Ping::Valid) => {}
+            Ok(Ping::Valid) => true,
             // Whether this element has a ping is not documented; then the list alone decides.
-            Err(error) if matches!(error.status(), Some(404 | 405)) => {}
+            Err(error) if matches!(error.status(), Some(404 | 405)) => false,
             Err(error) => return Err(Said::Error(error)),
-        }
+        };
         match self.cloud_elements.audiences(token).await {
             Ok(audiences) => Ok(Some(ids(audiences))),
             Err(error) if matches!(error.status(), Some(401 | 403)) => Err(Said::Error(error)),
             // An element without this resource can still work.
-            Err(error) if error.status().is_some() => Ok(None),
+            Err(error) if error.status().is_some() && pinged => Ok(None),
             Err(error) => Err(Said::Error(error)),
         }
+    }
+
+    /// The account's audiences, asked for in passing.
+    pub(super) async fn audiences_of(&self, token: &SecretString) -> Option<Vec<String>> {
+        self.cloud_elements.audiences(token).await.ok().map(ids)
     }
 
     /// A 401 has one text for wrong account secrets, a wrong token and a deleted instance (reference section
@@ -211,7 +248,11 @@ impl Onboarding {
             Ok(Some(found)) if found.token.expose_secret() != token.expose_secret() => {
                 match self.ask(&found.token).await {
                     Ok(audiences) => Diagnosis::Works { audiences, token: Some(found.token) },
-                    Err(_) => Diagnosis::Trouble(ProblemKind::AccessRevoked, said),
+                    Err(Said::NotValid) => Diagnosis::Trouble(ProblemKind::NotValid, said),
+                    Err(Said::Error(error)) if matches!(error.status(), Some(401 | 403)) => {
+                        Diagnosis::Trouble(ProblemKind::AccessRevoked, said)
+                    }
+                    Err(Said::Error(error)) => Diagnosis::Undetermined(error.to_string()),
                 }
             }
             Ok(Some(_)) => Diagnosis::Trouble(ProblemKind::AccessRevoked, said),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Onboarding;
-use super::settle::{NewToken, Outcome};
-use crate::elements::{CallError, Instance, InstanceState, Wanted};
+use super::settle::Outcome;
+use crate::elements::{CallError, Instance, InstanceState, Wanted, own_tag};
+use crate::entropy::fresh_id;
 use crate::reference::Reference;
-use crate::storage::{Change, StorageError, Work};
+use crate::storage::{Change, StorageError, Ticket, Token};
 
 /// Gaps between tries double up to this.
 const LONGEST_GAP: Duration = Duration::from_secs(600);
@@ -29,68 +30,102 @@ pub enum NotDisconnected {
     Storage(#[from] StorageError),
 }
 
+/// What the steps of taking down came to.
+#[derive(Debug, Clone, Copy)]
+struct TakenDown {
+    events_off: bool,
+    /// Something else has this id there; it was left alone.
+    not_ours: bool,
+}
+
 impl Onboarding {
     /// Takes an instance down. It is durable from the first moment; answers how it stands after one try.
     pub async fn disconnect(&self, id: Uuid, reference: Reference) -> Result<Instance, NotDisconnected> {
         let instance = self.storage.instance(id).await?.ok_or(NotDisconnected::Unknown)?;
-        let from = instance.state.as_str();
-        if matches!(instance.state, InstanceState::Disconnecting(_) | InstanceState::Disconnected(_)) {
-            return Ok(instance);
+        let ticket = Ticket { instance: id, id: fresh_id(&*self.clock, &*self.entropy) };
+        let _held = self.hold(ticket);
+        let begun = self.settle(instance, |now| {
+            let state = now.state.clone().disconnect().ok()?;
+            let summary = "Disconnecting: events off, then the instance is deleted at Cloud Elements.";
+            let outcome = Outcome::of(state, ("disconnecting", summary.to_owned(), reference));
+            Some(Outcome { work: Change::Disconnect(ticket, self.lease()), ..outcome })
+        });
+        if let Some(instance) = begun.await {
+            self.take_down(ticket, instance, 0).await;
         }
-        let state = instance.state.clone().disconnect().map_err(|_| NotDisconnected::AsItStands(from))?;
-        let _held = self.hold(id);
-        let after = Instance { reference, state, ..instance };
-        let summary = "Disconnecting: events off, then the instance is deleted at Cloud Elements.".to_owned();
-        let outcome = Outcome::closing(from, after.clone(), ("disconnecting", summary, reference));
-        let work = Change::Open(Work::Disconnect, self.lease());
-        if self.settle(Outcome { work, ..outcome }).await {
-            self.take_down(after, 0).await;
+        let instance = self.storage.instance(id).await?.ok_or(NotDisconnected::Unknown)?;
+        match &instance.state {
+            InstanceState::Disconnecting(_) | InstanceState::Disconnected(_) => Ok(instance),
+            other => Err(NotDisconnected::AsItStands(other.as_str())),
         }
-        self.storage.instance(id).await?.ok_or(NotDisconnected::Unknown)
     }
 
-    pub(super) async fn take_down(&self, instance: Instance, looks: u32) {
-        let (id, reference) = (instance.id, instance.reference);
+    pub(super) async fn take_down(&self, ticket: Ticket, instance: Instance, looks: u32) {
+        let reference = instance.reference;
         let Some(upstream) = instance.state.connection().map(|connection| connection.element_instance_id)
         else {
-            return;
+            return self.end_without(ticket).await;
         };
-        match self.delete_upstream(upstream).await {
-            Ok(()) => {
-                let Ok(state) = instance.state.clone().disconnected() else { return };
-                let summary = format!(
-                    "Events were switched off, instance {upstream} was deleted at Cloud Elements and read back as gone, and its token was destroyed."
-                );
-                let after = Instance { state, ..instance };
-                let outcome = Outcome::closing("disconnecting", after, ("disconnected", summary, reference));
-                self.settle(Outcome { token: NewToken::Destroy, ..outcome }).await;
+        match self.delete_upstream(&instance, upstream).await {
+            Ok(done) => {
+                let summary = receipt(upstream, done);
+                self.settle(instance, |now| {
+                    let state = now.state.clone().disconnected().ok()?;
+                    let outcome = Outcome::of(state, ("disconnected", summary.clone(), reference));
+                    Some(Outcome { token: Token::Destroy, work: Change::Close(ticket), ..outcome })
+                })
+                .await;
             }
             Err(error) => {
-                tracing::warn!(instance = %id, %error, "disconnecting is tried again");
+                tracing::warn!(instance = %instance.id, %error, "disconnecting is tried again");
                 if looks == 0 {
                     let summary = format!("A step of disconnecting failed ({error}); it is tried again.");
-                    let outcome =
-                        Outcome::closing("disconnecting", instance, ("disconnecting", summary, reference));
-                    self.settle(Outcome { work: Change::Keep, ..outcome }).await;
+                    self.settle(instance, |now| {
+                        let step = ("disconnecting", summary.clone(), reference);
+                        Some(Outcome::of(now.state.clone(), step))
+                    })
+                    .await;
                 }
                 let gap = Duration::from_secs(2 << looks.min(9)).min(LONGEST_GAP);
-                self.look_again_in(id, gap).await;
+                self.look_again_in(ticket, gap).await;
             }
         }
     }
 
-    async fn delete_upstream(&self, id: i64) -> Result<(), CallError> {
-        let off = Wanted { events_enabled: Some(false), ..Wanted::default() };
-        match self.cloud_elements.change(id, &off).await {
-            Err(error) if error.status() == Some(404) => return Ok(()),
-            // What is about to be deleted need not take a change.
-            Err(CallError::Refused(_)) | Ok(()) => {}
-            Err(error) => return Err(error),
+    /// Each step is done whatever the one before it said; what counts is that nothing is read back.
+    async fn delete_upstream(&self, instance: &Instance, id: i64) -> Result<TakenDown, CallError> {
+        if let Some(found) = self.cloud_elements.instance(id).await? {
+            let url = self.public_url.events_url(instance.id);
+            let tagged = found.tags.contains(&own_tag(instance.id));
+            // The settings may have come to name another account, where the same number is another's.
+            if !tagged && found.events_url.is_some_and(|known| known != url) {
+                return Ok(TakenDown { events_off: false, not_ours: true });
+            }
         }
+        let off = Wanted { events_enabled: Some(false), ..Wanted::default() };
+        let events_off = match self.cloud_elements.change(id, &off).await {
+            Ok(()) => true,
+            // What is about to be deleted need not take a change.
+            Err(CallError::Refused(_)) => false,
+            Err(error) => return Err(error),
+        };
         self.cloud_elements.delete(id).await?;
         match self.cloud_elements.instance(id).await? {
-            None => Ok(()),
-            Some(_) => Err(CallError::NotSent("it is still there after it was deleted".to_owned())),
+            None => Ok(TakenDown { events_off, not_ours: false }),
+            Some(_) => Err(CallError::unclear("it is still there after it was deleted")),
         }
     }
+}
+
+/// What stands on the timeline, and in the customer's receipt.
+fn receipt(upstream: i64, TakenDown { events_off, not_ours }: TakenDown) -> String {
+    if not_ours {
+        return format!(
+            "What has the number {upstream} at Cloud Elements now is not this instance, and was left alone. Its token was destroyed."
+        );
+    }
+    let first = if events_off { "Events were switched off, instance" } else { "Instance" };
+    format!(
+        "{first} {upstream} was deleted at Cloud Elements and read back as gone, and its token was destroyed."
+    )
 }

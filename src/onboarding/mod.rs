@@ -9,10 +9,12 @@ mod provision;
 mod reauthorize;
 mod reconcile;
 mod recover;
+mod remedy;
 mod settle;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -25,11 +27,10 @@ use crate::checkpoint::SharedCheckpoints;
 use crate::clock::SharedClock;
 use crate::config::{Config, PublicUrl};
 use crate::elements::CloudElements;
-use crate::entropy::SharedEntropy;
-use crate::entropy::fresh_id;
+use crate::entropy::{SharedEntropy, fresh_id};
 use crate::events::Feed;
 use crate::reference::Reference;
-use crate::storage::{Lease, Step, Storage, StorageError};
+use crate::storage::{Lease, Step, Storage, StorageError, Ticket};
 pub use check::Checked;
 pub use disconnect::NotDisconnected;
 pub use provision::{Arrived, Denial, Grant};
@@ -37,6 +38,8 @@ pub use reconcile::{Drift, Finding, Measures, NotCompared, Report};
 
 /// A lease is renewed three times before it ends.
 const LEASE: time::Duration = time::Duration::seconds(30);
+/// Until a code is sent, a lease is short: another process should still be able to send it.
+const SHORT_LEASE: time::Duration = time::Duration::seconds(5);
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 /// What an onboarding works with.
@@ -54,9 +57,13 @@ pub struct Onboarding {
     /// Names this process in leases.
     holder: Uuid,
     /// Open work in this process's hands, whose leases it renews.
-    under_way: Mutex<HashSet<Uuid>>,
+    under_way: Mutex<HashSet<Ticket>>,
     /// What the last comparison with Cloud Elements found.
     last_report: Mutex<Option<Arc<Report>>>,
+    /// When the last one began, in milliseconds; 0: none did.
+    last_comparison: AtomicI64,
+    /// One comparison at a time.
+    comparing: tokio::sync::Mutex<()>,
     checkpoints: SharedCheckpoints,
     tasks: TaskTracker,
     /// Outlives the web workers: an onboarding goes on when its browser has gone.
@@ -99,6 +106,8 @@ impl Onboarding {
             holder,
             under_way: Mutex::default(),
             last_report: Mutex::default(),
+            last_comparison: AtomicI64::new(0),
+            comparing: tokio::sync::Mutex::default(),
             checkpoints,
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
@@ -151,15 +160,25 @@ impl Onboarding {
         Lease { holder: self.holder, until: self.clock.now() + LEASE }
     }
 
-    async fn renew_leases(&self) -> Result<(), StorageError> {
-        let idle = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if idle { Ok(()) } else { self.storage.renew(self.lease()).await }
+    fn short_lease(&self) -> Lease {
+        Lease { holder: self.holder, until: self.clock.now() + SHORT_LEASE }
     }
 
-    /// Marks work as in this process's hands for as long as the answer is held.
-    fn hold(&self, instance: Uuid) -> Held<'_> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(instance);
-        Held { onboarding: self, instance }
+    /// Renews what is in this process's hands, and nothing that fell out of them.
+    async fn renew_leases(&self) -> Result<(), StorageError> {
+        let held: Vec<Ticket> = self.tickets().iter().copied().collect();
+        if held.is_empty() { Ok(()) } else { self.storage.renew(self.lease(), held).await }
+    }
+
+    /// Marks work as in this process's hands for as long as the answer is held. `None` where it is already:
+    /// its lease may have ended because the clock was moved.
+    fn hold(&self, ticket: Ticket) -> Option<Held<'_>> {
+        // Not `then_some`: a `Held` that is not handed out would take the ticket away when it is dropped.
+        self.tickets().insert(ticket).then(|| Held { onboarding: self, ticket })
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, HashSet<Ticket>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step(&self, kind: &str, summary: impl Into<String>, reference: Reference) -> Step {
@@ -170,12 +189,11 @@ impl Onboarding {
 /// Work in this process's hands.
 struct Held<'a> {
     onboarding: &'a Onboarding,
-    instance: Uuid,
+    ticket: Ticket,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let mut under_way = self.onboarding.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.remove(&self.instance);
+        self.onboarding.tickets().remove(&self.ticket);
     }
 }

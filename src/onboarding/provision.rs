@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::settle::{NewToken, Outcome};
+use super::settle::Outcome;
 use super::{Onboarding, check};
 use crate::checkpoint::Point;
 use crate::elements::{
@@ -20,7 +20,7 @@ use crate::entropy::fresh_id;
 use crate::mailchimp::PROVIDER;
 use crate::oauth::{ErrorCode, GrantCode, StateHash};
 use crate::reference::Reference;
-use crate::storage::{Change, Claim, ClaimedRequest, NewInstanceRow, StorageError, Trip};
+use crate::storage::{Change, Claim, ClaimedRequest, NewInstanceRow, StorageError, Ticket, Token, Trip};
 
 /// A grant whose state is pending in the browser that brought it.
 #[derive(Debug)]
@@ -92,9 +92,10 @@ impl Onboarding {
         let summary = format!("The customer approved at {PROVIDER}; the grant code was claimed.");
         let step = self.step("granted", summary, reference);
         self.checkpoints.reached(Point::BeforeIntent).await;
-        let _held = self.hold(id);
-        let claim = self.storage.claim_grant(state, &request, &code, &new, (step, self.lease())).await;
+        let claim = self.storage.claim_grant(state, &request, &code, &new, (step, self.short_lease())).await;
         let won = matches!(claim, Ok(Claim::Won));
+        let ticket = Ticket { instance: id, id: request.id };
+        let _held = won.then(|| self.hold(ticket)).flatten();
         let arrived = claim.map(|claim| match claim {
             Claim::Won => Arrived::Instance(id),
             Claim::Lost(earlier) => earlier.destination(),
@@ -105,7 +106,7 @@ impl Onboarding {
             metrics::counter!("gangway_authorization_requests_total", "outcome" => "granted").increment(1);
             tracing::info!(instance = %id, "grant claimed");
             self.checkpoints.reached(Point::AfterIntent).await;
-            self.provision(new, code).await;
+            self.provision(ticket, new, code).await;
         }
     }
 
@@ -130,7 +131,12 @@ impl Onboarding {
     }
 
     fn new_row(&self, browser: BrowserHash, reference: Reference) -> NewInstanceRow {
-        let instance = Instance {
+        let instance = self.new_instance(browser, reference);
+        NewInstanceRow { instance, signature_key: SignatureKey::draw(&*self.entropy) }
+    }
+
+    pub(super) fn new_instance(&self, browser: BrowserHash, reference: Reference) -> Instance {
+        Instance {
             id: fresh_id(&*self.clock, &*self.entropy),
             // Until invites name the customer, the reference tells one instance from another.
             name: format!("{PROVIDER} {reference}"),
@@ -143,22 +149,18 @@ impl Onboarding {
             notification_count: 0,
             last_checked_at: None,
             audiences: None,
+            renewing: false,
+            version: 0,
             state: InstanceState::Provisioning,
-        };
-        NewInstanceRow { instance, signature_key: SignatureKey::draw(&*self.entropy) }
+        }
     }
 
     /// The one call with this code, and its outcome. That it leaves is on disk before it does, so that
     /// whoever comes after a crash knows whether it may have left.
-    pub(super) async fn provision(&self, new: NewInstanceRow, code: GrantCode) {
+    pub(super) async fn provision(&self, ticket: Ticket, new: NewInstanceRow, code: GrantCode) {
         let NewInstanceRow { instance, signature_key } = new;
-        let id = instance.id;
-        match self.storage.mark_sent(id, self.holder, self.clock.now()).await {
-            Ok(true) => {}
-            Ok(false) => return tracing::warn!(instance = %id, "another process has this onboarding"),
-            Err(error) => {
-                return tracing::error!(instance = %id, %error, "the call did not leave; recovery takes it up");
-            }
+        if !self.may_send(ticket).await {
+            return;
         }
         self.checkpoints.reached(Point::BeforeCall).await;
         let order = self.order(&instance, &code, &signature_key);
@@ -169,8 +171,25 @@ impl Onboarding {
         self.checkpoints.reached(Point::AfterReply).await;
         let reference = instance.reference;
         match answer {
-            Ok(created) => self.settle_connected(instance, created, ("connected", reference)).await,
-            Err(error) => self.settle_without(instance, error, reference).await,
+            Ok(created) => {
+                self.settle_connected(ticket, instance, &created, ("connected", reference)).await;
+            }
+            Err(error) => self.settle_without(ticket, instance, error, reference).await,
+        }
+    }
+
+    /// Whether this process may send the code of `ticket` now; nobody may afterwards.
+    pub(super) async fn may_send(&self, ticket: Ticket) -> bool {
+        match self.storage.mark_sent(ticket, self.lease(), self.clock.now()).await {
+            Ok(true) => true,
+            Ok(false) => {
+                tracing::warn!(instance = %ticket.instance, "the code is not this process's to send");
+                false
+            }
+            Err(error) => {
+                tracing::error!(instance = %ticket.instance, %error, "the call did not leave; recovery takes it up");
+                false
+            }
         }
     }
 
@@ -197,8 +216,9 @@ impl Onboarding {
     /// An instance exists: keep its token and say so.
     pub(super) async fn settle_connected(
         &self,
+        ticket: Ticket,
         instance: Instance,
-        created: ElementInstance,
+        created: &ElementInstance,
         (kind, reference): (&'static str, Reference),
     ) {
         let connection = Connection {
@@ -208,29 +228,38 @@ impl Onboarding {
             connected_at: self.clock.now(),
         };
         let summary = format!("Cloud Elements has the instance as {}.", created.id);
-        let from = instance.state.as_str();
-        let Ok(state) = instance.state.clone().connect(connection) else { return };
-        let outcome = Outcome::closing(from, Instance { state, ..instance }, (kind, summary, reference));
         let next_check = Some(self.clock.now() + check::FIRST);
-        self.settle(Outcome { token: NewToken::Put(created.token), next_check, ..outcome }).await;
+        self.settle(instance, |now| {
+            let state = now.state.clone().connect(connection.clone()).ok()?;
+            let outcome = Outcome::of(state, (kind, summary.clone(), reference));
+            let token = Token::Put(&created.token);
+            Some(Outcome { token, next_check, work: Change::Close(ticket), ..outcome })
+        })
+        .await;
     }
 
-    async fn settle_without(&self, instance: Instance, error: CallError, reference: Reference) {
+    async fn settle_without(
+        &self,
+        ticket: Ticket,
+        instance: Instance,
+        error: CallError,
+        reference: Reference,
+    ) {
         let nothing_happened = error.nothing_happened();
         let (problem, unread) = error.into_problem(self.clock.now());
         let summary = problem.for_operator();
         tracing::warn!(instance = %instance.id, problem = problem.kind.as_str(), detail = problem.detail, "the instance was not created");
-        let from = instance.state.as_str();
-        let state = instance.state.clone();
-        let state = if nothing_happened { state.fail(problem) } else { state.lose(problem) };
-        let Ok(state) = state else { return };
-        let kind = state.as_str();
-        let id = instance.id;
-        let outcome = Outcome::closing(from, Instance { state, ..instance }, (kind, summary, reference));
-        let work = if nothing_happened { Change::Close } else { Change::Keep };
-        self.settle(Outcome { unread, work, ..outcome }).await;
+        self.settle(instance, |now| {
+            let (state, problem) = (now.state.clone(), problem.clone());
+            let state = if nothing_happened { state.fail(problem) } else { state.lose(problem) };
+            let state = state.ok()?;
+            let outcome = Outcome::of(state.clone(), (state.as_str(), summary.clone(), reference));
+            let work = if nothing_happened { Change::Close(ticket) } else { Change::Keep };
+            Some(Outcome { unread: unread.as_ref(), work, ..outcome })
+        })
+        .await;
         if !nothing_happened {
-            self.look_again_in(id, Duration::ZERO).await;
+            self.try_again_in(ticket, Duration::ZERO).await;
         }
     }
 }

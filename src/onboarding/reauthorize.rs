@@ -1,6 +1,7 @@
 //! An instance through consent again: it keeps its id, its history and its callback URL. The new code is
 //! spent once, as the first was; whatever the answer, the instance's own token then tells whether it works.
-//! Another account that arrives there is noticed and asked about.
+//! Another account that arrives there is noticed and asked about; and the page of an instance moves to the
+//! browser that renewed it only where the same account stood behind both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +11,29 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::adopt::own_tags_and_others;
 use super::check::Diagnosis;
 use super::provision::{Arrived, Grant};
-use super::settle::{NewToken, Outcome};
+use super::recover::gap_after;
+use super::settle::Outcome;
 use super::{Onboarding, check};
-use crate::elements::{Connection, Instance, InstanceState, InvalidTransition, Problem, ProblemKind};
+use crate::elements::{BrowserHash, CallError, Instance, InstanceState, Problem, ProblemKind};
 use crate::oauth::GrantCode;
 use crate::reference::Reference;
-use crate::storage::{Change, Claim, OpenWork, StorageError, Trip};
+use crate::storage::{Change, Claim, ClaimedRequest, OpenWork, StorageError, Ticket, Token, Trip};
+
+/// What is looked at before the call must not eat up the code's life.
+const PREPARING: Duration = Duration::from_secs(3);
+
+/// How the call with the code ended.
+struct Answered {
+    /// The token of a yes.
+    token: Option<SecretString>,
+    /// What a no said.
+    said: Option<String>,
+    /// Whose request it was.
+    browser: Option<BrowserHash>,
+}
 
 impl Onboarding {
     /// Claims a grant that renews `instance`, and waits for the outcome as [`Onboarding::accept`] does.
@@ -30,154 +46,261 @@ impl Onboarding {
         let (tell, told) = oneshot::channel();
         let task = Arc::clone(self).claim_and_reauthorize(instance, grant, tell).in_current_span();
         let task = self.tasks.spawn_on(task, &self.runtime);
-        let arrived = told.await.map_err(|_| StorageError::Closed)?;
+        let claimed = told.await.map_err(|_| StorageError::Closed)??;
         let _ = tokio::time::timeout(patience, task).await;
-        arrived
+        self.page_of(&claimed).await
+    }
+
+    /// The page that tells this request's browser what became of it.
+    pub async fn page_of(&self, claimed: &ClaimedRequest) -> Result<Arrived, StorageError> {
+        let Trip::Granted(id) = claimed.trip else { return Ok(claimed.destination()) };
+        let instance = self.storage.instance(id).await?;
+        let owner = instance.is_some_and(|instance| instance.browser == claimed.browser);
+        Ok(if owner { Arrived::Instance(id) } else { Arrived::Request(claimed.id) })
     }
 
     async fn claim_and_reauthorize(
         self: Arc<Self>,
         id: Uuid,
         grant: Grant,
-        tell: oneshot::Sender<Result<Arrived, StorageError>>,
+        tell: oneshot::Sender<Result<ClaimedRequest, StorageError>>,
     ) {
         let Grant { state, code, browser, reference } = grant;
-        let request = self.claimed(browser, Trip::Granted(id), reference);
+        let request = self.claimed(browser.clone(), Trip::Granted(id), reference);
+        let ticket = Ticket { instance: id, id: request.id };
         let step =
             self.step("granted", "The customer approved again; the grant code was claimed.", reference);
-        let _held = self.hold(id);
-        let claim = self.storage.claim_renewal(state, &request, &code, (id, step, self.lease())).await;
+        let open = (ticket, step, self.short_lease());
+        let claim = self.storage.claim_renewal(state, &request, &code, open).await;
         let won = matches!(claim, Ok(Claim::Won));
-        // Whoever may renew it may see its page: the callback lets nobody else here.
-        let _ = tell.send(claim.map(|_| Arrived::Instance(id)));
-        if won && let Ok(Some(instance)) = self.storage.instance(id).await {
-            self.reauthorize(instance, code, reference).await;
+        let _ = tell.send(claim.map(|claim| match claim {
+            Claim::Won => request,
+            Claim::Lost(earlier) => earlier,
+        }));
+        let Some(_held) = won.then(|| self.hold(ticket)).flatten() else { return };
+        if let Ok(Some(instance)) = self.storage.instance(id).await {
+            self.reauthorize(ticket, instance, (code, browser), reference).await;
         }
     }
 
     /// The one call with this code.
-    async fn reauthorize(&self, instance: Instance, code: GrantCode, reference: Reference) {
-        let id = instance.id;
-        let Some(connection) = instance.state.connection().cloned() else { return };
-        let Ok(Some((_, key))) = self.storage.instance_with_key(id).await else { return };
-        if !matches!(self.storage.mark_sent(id, self.holder, self.clock.now()).await, Ok(true)) {
-            return tracing::warn!(instance = %id, "the renewal did not leave; recovery takes it up");
-        }
-        let order = self.order(&instance, &code, &key);
-        let answer = self.cloud_elements.reauthorize(connection.element_instance_id, &order).await;
-        let (token, said) = match answer {
-            Ok(found) => (Some(found.token), None),
-            Err(error) => {
-                let (problem, _) = error.into_problem(self.clock.now());
-                tracing::warn!(instance = %id, problem = problem.kind.as_str(), detail = problem.detail, "the renewal was not accepted");
-                (None, Some(problem.for_operator()))
-            }
-        };
-        self.conclude_renewal(instance, token, said, reference).await;
-    }
-
-    /// After a crash, or where nothing could be told: a code that was never sent has ended by now, and one
-    /// that was is looked up by what the instance's token says.
-    pub(super) async fn resume_reauthorization(&self, open: OpenWork) {
-        let reference = open.instance.reference;
-        let said = if open.sent_at.is_none() {
-            match self.storage.grant_code(open.instance.id).await {
-                Ok(Some((code, claimed_at)))
-                    if self.clock.now() - claimed_at < super::recover::CODE_LIVES =>
-                {
-                    return self.reauthorize(open.instance, code, reference).await;
-                }
-                _ => Some(ProblemKind::NotSent.for_operator().to_owned()),
-            }
-        } else {
-            None
-        };
-        self.conclude_renewal(open.instance, None, said, reference).await;
-    }
-
-    async fn conclude_renewal(
+    async fn reauthorize(
         &self,
+        ticket: Ticket,
         instance: Instance,
-        token: Option<SecretString>,
-        said: Option<String>,
+        (code, browser): (GrantCode, BrowserHash),
         reference: Reference,
     ) {
         let id = instance.id;
-        let Some(connection) = instance.state.connection().cloned() else { return };
+        let Some(upstream) = instance.state.connection().map(|connection| connection.element_instance_id)
+        else {
+            return self.end_without(ticket).await;
+        };
+        let Ok(Some((_, key))) = self.storage.instance_with_key(id).await else { return };
+        let mut order = self.order(&instance, &code, &key);
+        if let Ok(Some(others)) = tokio::time::timeout(PREPARING, self.prepare(&instance, upstream)).await {
+            order.tags = own_tags_and_others(order.tags, &others);
+        }
+        if !self.may_send(ticket).await {
+            return;
+        }
+        let answer = self.cloud_elements.reauthorize(upstream, &order).await;
+        let browser = Some(browser);
+        let answered = match answer {
+            Ok(found) => Answered { token: Some(found.token), said: None, browser },
+            Err(error @ CallError::Unclear { .. }) => {
+                return self.renewal_is_unclear(ticket, instance, error, reference).await;
+            }
+            Err(error) => {
+                let (problem, _) = error.into_problem(self.clock.now());
+                tracing::warn!(instance = %id, problem = problem.kind.as_str(), detail = problem.detail, "the renewal was not accepted");
+                Answered { token: None, said: Some(problem.for_operator()), browser }
+            }
+        };
+        self.conclude_renewal((ticket, true), instance, answered, reference).await;
+    }
+
+    /// Before the call: whose account it was, where nobody has looked yet, and which tags it carries.
+    async fn prepare(&self, instance: &Instance, upstream: i64) -> Option<Vec<String>> {
+        if instance.audiences.is_none()
+            && let Ok(Some(token)) = self.storage.instance_token(instance.id).await
+            && let Some(audiences) = self.audiences_of(&token).await
+            && let Err(error) = self.storage.first_account(instance.id, &audiences).await
+        {
+            tracing::warn!(instance = %instance.id, %error, "whose account it was could not be kept");
+        }
+        self.cloud_elements.instance(upstream).await.ok().flatten().map(|found| found.tags)
+    }
+
+    /// The call may still take effect.
+    async fn renewal_is_unclear(
+        &self,
+        ticket: Ticket,
+        instance: Instance,
+        error: CallError,
+        reference: Reference,
+    ) {
+        let (problem, _) = error.into_problem(self.clock.now());
+        let summary = format!(
+            "The new approval was sent and no clear answer came ({}); whether it works is looked at again.",
+            problem.detail.unwrap_or_default()
+        );
+        self.settle(instance, |now| {
+            Some(Outcome::of(now.state.clone(), ("unknown", summary.clone(), reference)))
+        })
+        .await;
+        self.try_again_in(ticket, Duration::from_secs(1)).await;
+    }
+
+    /// After a crash, or where nothing could be told: a code that was never sent may be, while it lives; one
+    /// that was is looked up by what the instance's token says.
+    pub(super) async fn resume_reauthorization(&self, open: OpenWork) {
+        let over = self.has_looked_long_enough(&open);
+        let OpenWork { ticket, instance, sent_at, looks, .. } = open;
+        let reference = instance.reference;
+        let (Ok(code), Ok(request)) =
+            (self.storage.grant_code(ticket).await, self.storage.claimed_request_by_id(ticket.id).await)
+        else {
+            return self.try_again_in(ticket, gap_after(looks)).await;
+        };
+        let browser = request.map(|request| request.browser);
+        let late = ProblemKind::NotSent.for_operator().to_owned();
+        match (sent_at, code, browser) {
+            (None, Some((code, claimed_at)), Some(browser))
+                if self.clock.now() - claimed_at < super::recover::CODE_LIVES =>
+            {
+                self.reauthorize(ticket, instance, (code, browser), reference).await;
+            }
+            (None, _, browser) => {
+                let answered = Answered { token: None, said: Some(late), browser };
+                self.conclude_renewal((ticket, true), instance, answered, reference).await;
+            }
+            (Some(_), _, browser) => {
+                let answered = Answered { token: None, said: None, browser };
+                self.conclude_renewal((ticket, over), instance, answered, reference).await;
+            }
+        }
+    }
+
+    /// What the instance's token says now decides. That it does not work is believed of an unclear call only
+    /// when it has been looked at long enough: `surely`.
+    async fn conclude_renewal(
+        &self,
+        (ticket, surely): (Ticket, bool),
+        instance: Instance,
+        answered: Answered,
+        reference: Reference,
+    ) {
+        let id = instance.id;
+        let Some(connection) = instance.state.connection().cloned() else {
+            return self.end_without(ticket).await;
+        };
         let stored = self.storage.instance_token(id).await.ok().flatten();
-        let diagnosis = match token.as_ref().or(stored.as_ref()) {
+        let diagnosis = match answered.token.as_ref().or(stored.as_ref()) {
             Some(token) => self.diagnose(connection.element_instance_id, token).await,
             None => Diagnosis::Undetermined("there is no token to ask with".to_owned()),
         };
-        let now = self.clock.now();
-        let (state, summary) = match diagnosis {
+        match diagnosis {
             Diagnosis::Undetermined(why) => {
                 tracing::warn!(instance = %id, why, "whether a renewal worked cannot be told yet");
-                return self.look_again_in(id, Duration::from_secs(5)).await;
+                self.look_again_in(ticket, Duration::from_secs(5)).await;
             }
+            Diagnosis::Trouble(..) if !surely => self.look_again_in(ticket, Duration::from_secs(5)).await,
             Diagnosis::Trouble(kind, detail) => {
-                let problem = Problem { kind, detail, since: now };
-                let summary = said.unwrap_or_else(|| problem.for_operator());
-                (instance.state.clone().trouble(problem), summary)
+                let problem = Problem { kind, detail, since: self.clock.now() };
+                let summary = answered.said.unwrap_or_else(|| problem.for_operator());
+                let next_check = Some(self.clock.now() + check::FIRST);
+                self.settle(instance, |now| {
+                    let state = now.state.clone().trouble(problem.clone()).ok()?;
+                    let outcome = Outcome::of(state, ("needs_attention", summary.clone(), reference));
+                    Some(Outcome { next_check, work: Change::Close(ticket), ..outcome })
+                })
+                .await;
             }
-            Diagnosis::Works { audiences, .. } => {
-                self.approved(&instance, connection, audiences.as_deref(), said)
+            Diagnosis::Works { audiences, token } => {
+                let token = token.or(answered.token);
+                let answered = Answered { token, ..answered };
+                self.works(ticket, instance, (audiences, answered), reference).await;
             }
-        };
-        let Ok(state) = state else { return };
-        let kind = if matches!(state, InstanceState::Connected(_)) { "renewed" } else { "needs_attention" };
-        let from = instance.state.as_str();
-        let outcome = Outcome::closing(from, Instance { state, ..instance }, (kind, summary, reference));
-        let token = token.map_or(NewToken::Keep, NewToken::Put);
-        let next_check = Some(now + check::FIRST);
-        self.settle(Outcome { token, next_check, work: Change::Close, ..outcome }).await;
+        }
     }
 
     /// It works; whose account it is now is told by its audiences.
-    fn approved(
+    async fn works(
         &self,
-        instance: &Instance,
-        connection: Connection,
-        after: Option<&[String]>,
-        said: Option<String>,
-    ) -> (Result<InstanceState, InvalidTransition>, String) {
-        let before = instance.audiences.as_deref();
-        if is_another_account(before.unwrap_or_default(), after.unwrap_or_default()) {
-            let detail = format!(
-                "audiences {} before, {} now",
-                before.unwrap_or_default().join(", "),
-                after.unwrap_or_default().join(", ")
-            );
-            let kind = ProblemKind::OtherAccount;
-            let problem = Problem { kind, detail: Some(detail), since: self.clock.now() };
-            let summary = problem.for_operator();
-            return (instance.state.clone().trouble(problem), summary);
+        ticket: Ticket,
+        instance: Instance,
+        (audiences, answered): (Option<Vec<String>>, Answered),
+        reference: Reference,
+    ) {
+        let found = audiences.unwrap_or_default();
+        let Answered { token, said, browser } = answered;
+        let accepted = said.is_none() && token.is_some();
+        let next_check = Some(self.clock.now() + check::FIRST);
+        // An earlier look may have learnt whose account it was since the row was read.
+        let instance = match self.storage.instance(instance.id).await {
+            Ok(Some(now)) => now,
+            _ => instance,
+        };
+        self.settle(instance, |now| {
+            let known = now.audiences.as_deref().unwrap_or_default();
+            let another = is_another_account(known, &found);
+            let (state, kind, summary) = if another {
+                let detail = Some(format!("audiences {} before, {} now", known.join(", "), found.join(", ")));
+                let problem = Problem { kind: ProblemKind::OtherAccount, detail, since: self.clock.now() };
+                let summary = problem.for_operator();
+                (now.state.clone().trouble(problem).ok()?, "needs_attention", summary)
+            } else {
+                let summary =
+                    said.clone().unwrap_or_else(|| "Approved again: the instance works.".to_owned());
+                let kind = if said.is_some() { "not_renewed" } else { "renewed" };
+                (now.state.clone().mend(now.state.connection()?.clone()).ok()?, kind, summary)
+            };
+            let proven = accepted && known.iter().any(|id| found.contains(id));
+            let outcome = Outcome::of(state, (kind, summary, reference));
+            Some(Outcome {
+                token: token.as_ref().map_or(Token::Keep, Token::Put),
+                browser: browser.as_ref().filter(|_| proven),
+                next_check,
+                work: Change::Close(ticket),
+                ..outcome
+            })
+        })
+        .await;
+    }
+
+    /// The work leads to nothing: there is no instance that it could be about.
+    pub(super) async fn end_without(&self, ticket: Ticket) {
+        tracing::error!(instance = %ticket.instance, "open work is about nothing, and is closed");
+        if let Err(error) = self.storage.drop_work(ticket).await {
+            tracing::error!(instance = %ticket.instance, %error, "open work could not be closed");
         }
-        let summary = said.unwrap_or_else(|| "Approved again: the instance works.".to_owned());
-        (instance.state.clone().mend(connection), summary)
     }
 
     /// The customer says that the other account is the one that is meant.
     pub async fn keep_other_account(&self, id: Uuid, reference: Reference) -> Result<bool, StorageError> {
         let Some(instance) = self.storage.instance(id).await? else { return Ok(false) };
-        let InstanceState::NeedsAttention(connection, problem) = instance.state.clone() else {
-            return Ok(false);
+        let asked = |now: &Instance| {
+            now.state.problem().is_some_and(|problem| problem.kind == ProblemKind::OtherAccount)
+                && !now.renewing
         };
-        if problem.kind != ProblemKind::OtherAccount {
+        if !asked(&instance) {
             return Ok(false);
         }
         self.storage.forget_account(id).await?;
-        let Ok(state) = instance.state.clone().mend(connection) else { return Ok(false) };
-        let summary = "The customer chose the other MailChimp account.".to_owned();
-        let after = Instance { state, ..instance };
-        let outcome = Outcome::closing("needs_attention", after, ("renewed", summary, reference));
         let next_check = Some(self.clock.now() + check::FIRST);
-        Ok(self.settle(Outcome { next_check, ..outcome }).await)
+        let kept = self.settle(instance, |now| {
+            let InstanceState::NeedsAttention(connection, _) = &now.state else { return None };
+            let state = now.state.clone().mend(connection.clone()).ok().filter(|_| asked(now))?;
+            let summary = "The customer chose the other MailChimp account.".to_owned();
+            Some(Outcome { next_check, ..Outcome::of(state, ("renewed", summary, reference)) })
+        });
+        Ok(kept.await.is_some())
     }
 }
 
 /// Mailchimp's audience ids are unique among all accounts: two lists without a common one are of two.
-fn is_another_account(before: &[String], after: &[String]) -> bool {
+pub(super) fn is_another_account(before: &[String], after: &[String]) -> bool {
     !before.is_empty() && !after.is_empty() && !before.iter().any(|id| after.contains(id))
 }
 

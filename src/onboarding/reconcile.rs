@@ -3,26 +3,25 @@
 //! or an id that a row of ours has.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Onboarding;
-use super::settle::Outcome;
+use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{
-    BrowserHash, CallError, Connection, ElementInstance, Instance, InstanceState, Problem, ProblemKind,
-    SignatureKey, Wanted, named_by_tag, own_tag,
+    CallError, ElementInstance, Instance, InstanceState, ProblemKind, named_by_tag, own_tag,
 };
-use crate::entropy::draw;
-use crate::reference::Reference;
-use crate::storage::{NewInstanceRow, StorageError};
+use crate::storage::StorageError;
 
 /// Between two looks at whether it is time, and between two comparisons.
 pub(super) const GAP: Duration = Duration::from_secs(60);
 const EVERY: time::Duration = time::Duration::hours(6);
+/// A list that leads in a circle must not be followed for ever: 1,000,000 instances.
+const MOST_PAGES: usize = 5000;
 /// More findings are counted, not kept.
 const MOST_FINDINGS: usize = 1000;
 const ROWS: u16 = 500;
@@ -30,7 +29,8 @@ const ROWS: u16 = 500;
 /// What differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drift {
-    /// Carries our tag, and there is no row for it: a database that was put back, most likely.
+    /// Carries our tag and sends its notifications to our address, and there is no row for it: a database that
+    /// was put back, most likely. One that sends them elsewhere is another Gangway's, and not ours to touch.
     UnknownUpstream,
     /// Carries our tag, and its row says that nothing is connected, or another instance is.
     Leftover,
@@ -132,10 +132,16 @@ impl Onboarding {
     }
 
     pub(super) async fn reconcile_in_passing(self: &Arc<Self>) -> Result<(), StorageError> {
-        let last = self.last_report().map_or(self.started_at, |report| report.at);
-        if self.clock.now() - last < EVERY {
+        let mut last = self.last_comparison.load(Ordering::Relaxed);
+        if last == 0 {
+            last = to_milliseconds(self.started_at);
+        }
+        let now = self.clock.now();
+        if now - from_milliseconds(last) < EVERY {
             return Ok(());
         }
+        // Also where it fails: a list that cannot be read is not asked for every minute.
+        self.last_comparison.store(to_milliseconds(now), Ordering::Relaxed);
         match self.reconcile(Measures::default()).await {
             Ok(report) => {
                 if report.count > 0 {
@@ -156,11 +162,12 @@ impl Onboarding {
 
     /// Compares everything, and does what `measures` allow.
     pub async fn reconcile(&self, measures: Measures) -> Result<Arc<Report>, NotCompared> {
+        let _alone = self.comparing.lock().await;
         let at = self.clock.now();
         let mut report = Report { at, upstream: 0, ours: 0, findings: Vec::new(), count: 0 };
         let mut seen = HashSet::new();
         let mut next: Option<String> = None;
-        loop {
+        for number in 1.. {
             let page = self.cloud_elements.page(None, next.as_deref()).await?;
             report.upstream += page.instances.len();
             for found in page.instances {
@@ -172,14 +179,17 @@ impl Onboarding {
                     report.add(finding);
                 }
             }
-            // A token that repeats would lead in a circle.
-            if page.next.is_none() || page.next == next {
+            next = page.next;
+            if next.is_none() {
                 break;
             }
-            next = page.next;
+            if number == MOST_PAGES {
+                return Err(CallError::unclear("the list of instances has no end").into());
+            }
         }
         self.find_missing(&seen, &mut report, measures).await?;
         metrics::gauge!("gangway_drift").set(u32::try_from(report.count).unwrap_or(u32::MAX));
+        self.last_comparison.store(to_milliseconds(at), Ordering::Relaxed);
         let report = Arc::new(report);
         *self.last_report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
         Ok(report)
@@ -189,17 +199,22 @@ impl Onboarding {
         &self,
         found: &ElementInstance,
         report: &mut Report,
-    ) -> Result<Option<Finding>, StorageError> {
-        let tagged = found.tags.iter().find_map(|tag| named_by_tag(tag));
-        let row = match tagged {
-            Some(id) => self.storage.instance(id).await?,
-            None => self.storage.instance_of_element_instance(found.id).await?,
-        };
-        let (Some(id), true) = (tagged.or(row.as_ref().map(|row| row.id)), self.is_our_element(found)) else {
+    ) -> Result<Option<Finding>, NotCompared> {
+        if !self.is_our_element(found) {
             return Ok(None);
+        }
+        // A row that has this very id knows better than a tag, which anybody can copy.
+        let mut row = self.storage.instance_of_element_instance(found.id).await?;
+        let tagged = found.tags.iter().find_map(|tag| named_by_tag(tag));
+        if let (None, Some(id)) = (&row, tagged) {
+            row = self.storage.instance(id).await?;
+        }
+        let (id, drift) = match (&row, tagged) {
+            (Some(row), _) => (row.id, self.drift(row, found)),
+            (None, Some(id)) if self.comes_to_us(id, found).await? => (id, Some(Drift::UnknownUpstream)),
+            (None, _) => return Ok(None),
         };
         report.ours += 1;
-        let drift = row.as_ref().map_or(Some(Drift::UnknownUpstream), |row| self.drift(row, found));
         Ok(drift.map(|drift| Finding {
             drift,
             instance: id,
@@ -207,6 +222,16 @@ impl Onboarding {
             name: found.name.clone(),
             done: None,
         }))
+    }
+
+    /// Whether its notifications are meant for this Gangway. Lists may leave that out; then it is asked for.
+    async fn comes_to_us(&self, id: Uuid, found: &ElementInstance) -> Result<bool, CallError> {
+        let url = self.public_url.events_url(id);
+        if let Some(known) = &found.events_url {
+            return Ok(*known == url);
+        }
+        let asked = self.cloud_elements.instance(found.id).await?;
+        Ok(asked.and_then(|asked| asked.events_url).is_some_and(|known| known == url))
     }
 
     fn is_our_element(&self, found: &ElementInstance) -> bool {
@@ -277,110 +302,6 @@ impl Onboarding {
             }
         }
         Ok(())
-    }
-
-    async fn act(&self, finding: &mut Finding, found: Option<&ElementInstance>, measures: Measures) {
-        let allowed = match finding.drift {
-            Drift::Leftover => measures.delete,
-            _ => measures.apply,
-        };
-        if !allowed {
-            return;
-        }
-        let done = self.remedy(finding, found).await;
-        if let Err(error) = &done {
-            tracing::warn!(instance = %finding.instance, drift = finding.drift.as_str(), error, "a difference could not be put right");
-        }
-        finding.done = Some(done);
-    }
-
-    async fn remedy(&self, finding: &Finding, found: Option<&ElementInstance>) -> Result<(), String> {
-        let storage = |error: StorageError| error.to_string();
-        let upstream = |error: CallError| error.to_string();
-        let row = self.storage.instance(finding.instance).await.map_err(storage)?;
-        let reference = Reference::draw(&*self.entropy);
-        match (finding.drift, row, found) {
-            (Drift::Leftover, _, Some(found)) => self.cloud_elements.delete(found.id).await.map_err(upstream),
-            (Drift::UnknownUpstream, None, Some(found)) => {
-                self.adopt_unknown(finding.instance, found, reference).await
-            }
-            (Drift::MissingUpstream, Some(row), _) => {
-                let problem = Problem::new(ProblemKind::GoneUpstream, self.clock.now());
-                let summary = problem.for_operator();
-                let state = row.state.clone().trouble(problem).map_err(|error| error.to_string())?;
-                let step = ("needs_attention", summary, reference);
-                self.write(row.state.as_str(), Instance { state, ..row.clone() }, step).await
-            }
-            (Drift::Renamed, Some(row), Some(found)) => {
-                let summary = format!("Renamed at Cloud Elements: {} is now {}.", row.name, found.name);
-                let after = Instance { name: found.name.clone(), ..row.clone() };
-                self.write(row.state.as_str(), after, ("renamed", summary, reference)).await
-            }
-            (drift, Some(row), Some(found)) => {
-                self.put_right(&row, found).await.map_err(upstream)?;
-                let summary = format!("Put right at Cloud Elements: {}.", drift.as_str().replace('_', " "));
-                let mut after = row.clone();
-                if let (Drift::EventsOff, InstanceState::Connected(connection)) = (drift, &mut after.state) {
-                    connection.events_enabled = true;
-                }
-                self.write(row.state.as_str(), after, ("repaired", summary, reference)).await
-            }
-            _ => Err("it has changed meanwhile".to_owned()),
-        }
-    }
-
-    async fn write(
-        &self,
-        from: &'static str,
-        after: Instance,
-        step: (&'static str, String, Reference),
-    ) -> Result<(), String> {
-        let next_check = Some(self.clock.now() + super::check::FIRST);
-        let outcome = Outcome { next_check, ..Outcome::closing(from, after, step) };
-        if self.settle(outcome).await { Ok(()) } else { Err("it has changed meanwhile".to_owned()) }
-    }
-
-    /// A row for an instance that has none. Its old signature key is lost, so it gets a new one.
-    async fn adopt_unknown(
-        &self,
-        id: Uuid,
-        found: &ElementInstance,
-        reference: Reference,
-    ) -> Result<(), String> {
-        let signature_key = SignatureKey::draw(&*self.entropy);
-        let connection = Connection {
-            element_instance_id: found.id,
-            events_enabled: true,
-            connected_at: self.clock.now(),
-        };
-        // No browser made it, so none may see its page.
-        let browser = BrowserHash::from_stored(draw::<32>(&*self.entropy).to_vec());
-        let instance = Instance {
-            id,
-            name: found.name.clone(),
-            element: self.element.clone(),
-            reference,
-            browser,
-            created_at: self.clock.now(),
-            first_event_at: None,
-            last_event_at: None,
-            notification_count: 0,
-            last_checked_at: None,
-            audiences: None,
-            state: InstanceState::Connected(connection),
-        };
-        let wanted = Wanted {
-            tags: None,
-            events: Some((self.public_url.events_url(id), &signature_key)),
-            events_enabled: Some(true),
-        };
-        let changed = self.cloud_elements.change(found.id, &wanted).await;
-        changed.map_err(|error| error.to_string())?;
-        let summary = format!("Found at Cloud Elements as {} without a row here, and adopted.", found.id);
-        let step = self.step("found", summary, reference);
-        let row = NewInstanceRow { instance, signature_key };
-        let token: &SecretString = &found.token;
-        self.storage.adopt(&row, token, step).await.map_err(|error| error.to_string())
     }
 }
 

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use uuid::Uuid;
 
-use super::Onboarding;
 use super::settle::Outcome;
+use super::{Held, Onboarding};
 use crate::elements::{
     CallError, ElementInstance, Instance, InstanceState, Problem, ProblemKind, id_in, own_tag,
 };
-use crate::storage::{Change, NewInstanceRow, OpenWork, StorageError, Work};
+use crate::storage::{Change, NewInstanceRow, OpenWork, StorageError, Ticket, Work};
 
 /// Between two looks at what is open.
 pub(super) const GAP: Duration = Duration::from_secs(1);
@@ -22,7 +21,7 @@ const ROWS: u16 = 64;
 const CALLS_AT_ONCE: usize = 8;
 /// Mailchimp's codes live thirty seconds (reference section 1.2); a call takes some of them.
 pub(super) const CODE_LIVES: time::Duration = time::Duration::seconds(25);
-/// However long ago the call left, what was looked for once may only have been slow to appear.
+/// However long the window, what was looked for once may only have been slow to appear.
 const LEAST_LOOKS: u32 = 3;
 /// Gaps between looks double up to this.
 const LONGEST_GAP: Duration = Duration::from_secs(30);
@@ -48,20 +47,30 @@ impl Onboarding {
         if self.stopping.is_cancelled() {
             return;
         }
-        let _held = self.hold(open.instance.id);
+        let Some(_held) = self.hold_soon(open.ticket).await else { return };
         match open.work {
-            Work::Provision if open.sent_at.is_none() => self.send_late(open.instance).await,
+            Work::Provision if open.sent_at.is_none() => self.send_late(open).await,
             Work::Provision => self.look_up(open).await,
             Work::Reauthorize => self.resume_reauthorization(open).await,
-            Work::Disconnect => self.take_down(open.instance, open.looks).await,
+            Work::Disconnect => self.take_down(open.ticket, open.instance, open.looks).await,
         }
     }
 
+    /// Whoever put it off may not have let go of it yet; whoever is still at it keeps it.
+    async fn hold_soon(&self, ticket: Ticket) -> Option<Held<'_>> {
+        if let Some(held) = self.hold(ticket) {
+            return Some(held);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        self.hold(ticket)
+    }
+
     /// The process ended between the claim and the call.
-    async fn send_late(&self, instance: Instance) {
+    async fn send_late(&self, open: OpenWork) {
+        let OpenWork { ticket, instance, .. } = open;
         let id = instance.id;
         let found = async {
-            let code = self.storage.grant_code(id).await?;
+            let code = self.storage.grant_code(ticket).await?;
             Ok::<_, StorageError>((code, self.storage.instance_with_key(id).await?))
         };
         match found.await {
@@ -69,33 +78,33 @@ impl Onboarding {
                 if self.clock.now() - claimed_at < CODE_LIVES =>
             {
                 tracing::info!(instance = %id, "a grant code that was never sent is sent now");
-                self.provision(NewInstanceRow { instance, signature_key }, code).await;
+                self.provision(ticket, NewInstanceRow { instance, signature_key }, code).await;
             }
-            Ok(_) => self.give_up(instance, ProblemKind::NotSent).await,
+            Ok(_) => self.give_up(ticket, instance, ProblemKind::NotSent).await,
             Err(error) => tracing::error!(instance = %id, %error, "an open row could not be read"),
         }
     }
 
     async fn look_up(&self, open: OpenWork) {
-        let OpenWork { instance, sent_at, looks, since, .. } = open;
+        let over = self.has_looked_long_enough(&open);
+        let OpenWork { ticket, instance, looks, .. } = open;
         let Some(instance) = self.marked_unknown(instance).await else { return };
-        let (id, reference) = (instance.id, instance.reference);
         match self.search(&instance).await {
-            Ok(Some(found)) => self.adopt(instance, found, reference).await,
-            Ok(None) => {
-                let age = self.clock.now() - sent_at.unwrap_or(since);
-                if age >= self.recovery_window && looks + 1 >= LEAST_LOOKS {
-                    self.give_up(instance, ProblemKind::NotFound).await;
-                } else {
-                    let gap = Duration::from_secs(1 << looks.min(5)).min(LONGEST_GAP);
-                    self.look_again_in(id, gap).await;
-                }
-            }
+            Ok(Some(found)) => self.adopt(ticket, instance, found, over).await,
+            Ok(None) if over => self.give_up(ticket, instance, ProblemKind::NotFound).await,
+            Ok(None) => self.look_again_in(ticket, gap_after(looks)).await,
             Err(error) => {
-                tracing::warn!(instance = %id, %error, "the lookup failed; it is tried again");
-                self.try_again_in(id, Duration::from_secs(5)).await;
+                tracing::warn!(instance = %instance.id, %error, "the lookup failed; it is tried again");
+                self.try_again_in(ticket, Duration::from_secs(5)).await;
             }
         }
+    }
+
+    /// Whether one more look without a result is the last: there were several, over the whole window. Time
+    /// in which nobody looked does not count.
+    pub(super) fn has_looked_long_enough(&self, open: &OpenWork) -> bool {
+        let looking = open.first_look_at.map_or(time::Duration::ZERO, |first| self.clock.now() - first);
+        looking >= self.recovery_window && open.looks + 1 >= LEAST_LOOKS
     }
 
     /// By our tag; then, as second opinions, by our name, and by the id of an answer that made no sense.
@@ -135,34 +144,43 @@ impl Onboarding {
             return Some(instance);
         }
         let problem = Problem::new(ProblemKind::Interrupted, self.clock.now());
-        let summary = problem.for_operator();
-        let reference = instance.reference;
-        let state = instance.state.clone().lose(problem).ok()?;
-        let instance = Instance { state, ..instance };
-        let outcome = Outcome::closing("provisioning", instance.clone(), ("unknown", summary, reference));
-        self.settle(Outcome { work: Change::Keep, ..outcome }).await.then_some(instance)
+        self.settle(instance, |now| {
+            let state = now.state.clone().lose(problem.clone()).ok()?;
+            Some(Outcome::of(state, ("unknown", problem.for_operator(), now.reference)))
+        })
+        .await
     }
 
-    async fn give_up(&self, instance: Instance, kind: ProblemKind) {
+    async fn give_up(&self, ticket: Ticket, instance: Instance, kind: ProblemKind) {
         let problem = Problem::new(kind, self.clock.now());
-        let summary = problem.for_operator();
-        let (from, reference) = (instance.state.as_str(), instance.reference);
-        let Ok(state) = instance.state.clone().fail(problem) else { return };
-        let after = Instance { state, ..instance };
-        self.settle(Outcome::closing(from, after, ("failed", summary, reference))).await;
+        self.settle(instance, |now| {
+            let state = now.state.clone().fail(problem.clone()).ok()?;
+            let outcome = Outcome::of(state, ("failed", problem.for_operator(), now.reference));
+            Some(Outcome { work: Change::Close(ticket), ..outcome })
+        })
+        .await;
     }
 
     /// Lets go of open work until later; a look was taken.
-    pub(super) async fn look_again_in(&self, id: Uuid, gap: Duration) {
-        if let Err(error) = self.storage.put_off(id, self.clock.now() + gap, true).await {
-            tracing::error!(instance = %id, %error, "open work could not be put off; its lease will end");
-        }
+    pub(super) async fn look_again_in(&self, ticket: Ticket, gap: Duration) {
+        self.put_off(ticket, gap, true).await;
     }
 
     /// Lets go of open work until later; nothing was learnt.
-    pub(super) async fn try_again_in(&self, id: Uuid, gap: Duration) {
-        if let Err(error) = self.storage.put_off(id, self.clock.now() + gap, false).await {
-            tracing::error!(instance = %id, %error, "open work could not be put off; its lease will end");
+    pub(super) async fn try_again_in(&self, ticket: Ticket, gap: Duration) {
+        self.put_off(ticket, gap, false).await;
+    }
+
+    async fn put_off(&self, ticket: Ticket, gap: Duration, looked: bool) {
+        let now = self.clock.now();
+        let looked = looked.then_some(now);
+        if let Err(error) = self.storage.put_off(ticket, self.holder, now + gap, looked).await {
+            tracing::error!(instance = %ticket.instance, %error, "open work could not be put off; its lease will end");
         }
     }
+}
+
+/// Before the next look, after so many.
+pub(super) fn gap_after(looks: u32) -> Duration {
+    Duration::from_secs(1 << looks.min(5)).min(LONGEST_GAP)
 }

@@ -1,14 +1,14 @@
 //! Outcomes, written: a transition, its line on the timeline and the end of its open work, in one
-//! transaction. What upstream said is kept in memory while the database says no.
+//! transaction. Each is decided on the row as it stands: where somebody else was quicker, it is read and
+//! decided again. What upstream said is kept in memory while the database says no.
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::Onboarding;
 use crate::checkpoint::Point;
-use crate::elements::{Instance, UnreadAnswer};
+use crate::elements::{BrowserHash, Instance, InstanceState, UnreadAnswer};
 use crate::reference::Reference;
 use crate::storage::{Change, StorageError, Token, Transition};
 
@@ -16,16 +16,18 @@ use crate::storage::{Change, StorageError, Token, Transition};
 const TRIES: u32 = 40;
 const GAP: Duration = Duration::from_millis(500);
 
-/// What came of something.
-pub(super) struct Outcome {
-    /// The state it came from.
-    pub(super) from: &'static str,
-    /// How the instance stands now.
-    pub(super) after: Instance,
+/// What comes of something, for a row as it stands.
+pub(super) struct Outcome<'a> {
+    /// Where the instance stands now.
+    pub(super) state: InstanceState,
+    /// Its name, where that changes.
+    pub(super) name: Option<&'a str>,
     /// What becomes of the token.
-    pub(super) token: NewToken,
+    pub(super) token: Token<'a>,
     /// An answer that could not be read.
-    pub(super) unread: Option<UnreadAnswer>,
+    pub(super) unread: Option<&'a UnreadAnswer>,
+    /// Whose page it is from now on, where that changes.
+    pub(super) browser: Option<&'a BrowserHash>,
     /// What becomes of the open work.
     pub(super) work: Change,
     /// When it is looked after next.
@@ -34,60 +36,76 @@ pub(super) struct Outcome {
     pub(super) step: (&'static str, String, Reference),
 }
 
-/// What becomes of an instance's token.
-pub(super) enum NewToken {
-    Keep,
-    Put(SecretString),
-    Destroy,
-}
-
-impl Outcome {
-    /// From `from` to `after`, its open work done.
-    pub(super) fn closing(
-        from: &'static str,
-        after: Instance,
-        step: (&'static str, String, Reference),
-    ) -> Self {
-        let (token, unread, work) = (NewToken::Keep, None, Change::Close);
-        Self { from, after, token, unread, work, next_check: None, step }
+impl Outcome<'_> {
+    /// A new state, and nothing else.
+    pub(super) fn of(state: InstanceState, step: (&'static str, String, Reference)) -> Self {
+        Self {
+            state,
+            name: None,
+            token: Token::Keep,
+            unread: None,
+            browser: None,
+            work: Change::Keep,
+            next_check: None,
+            step,
+        }
     }
 }
 
 impl Onboarding {
-    /// Writes an outcome and tells who watches. Answers whether it stands. If the database never says yes,
-    /// the work stays open and recovery looks it up.
-    pub(super) async fn settle(&self, outcome: Outcome) -> bool {
+    /// Writes what `decide` makes of the instance, and tells who watches. Answers how it stands then; `None`
+    /// where `decide` makes nothing of it, or the database never says yes: then the work stays open and
+    /// recovery takes it up.
+    pub(super) async fn settle<'a>(
+        &self,
+        instance: Instance,
+        decide: impl Fn(&Instance) -> Option<Outcome<'a>>,
+    ) -> Option<Instance> {
         self.checkpoints.reached(Point::BeforeCommit).await;
-        let Outcome { from, after, token, unread, work, next_check, step: (kind, summary, reference) } =
-            outcome;
-        let state = after.state.as_str();
+        let mut instance = instance;
         for _ in 0..TRIES {
-            let token = match &token {
-                NewToken::Keep => Token::Keep,
-                NewToken::Put(token) => Token::Put(token),
-                NewToken::Destroy => Token::Destroy,
-            };
-            let kept_answer = unread.as_ref().map(UnreadAnswer::expose);
-            let step = self.step(kind, summary.clone(), reference);
-            let transition = Transition { from, after: &after, token, kept_answer, work, next_check, step };
-            match self.storage.transition(transition).await {
-                Ok(written) => {
-                    self.checkpoints.reached(Point::AfterCommit).await;
-                    if written {
-                        metrics::counter!("gangway_instances_total", "state" => state).increment(1);
-                        tracing::info!(instance = %after.id, state, kind, "instance settled");
-                    }
-                    self.feed.nudge(after.id);
-                    return written;
-                }
+            match self.write(&instance, decide(&instance)?).await {
+                Ok(Some(after)) => return Some(after),
+                Ok(None) => match self.storage.instance(instance.id).await {
+                    Ok(now) => instance = now?,
+                    Err(error) => self.wait_to_write(&instance, &error).await,
+                },
                 Err(StorageError::Closed) => break,
-                Err(error) => {
-                    tracing::error!(instance = %after.id, %error, "an outcome could not be written; trying again");
-                    tokio::time::sleep(GAP).await;
-                }
+                Err(error) => self.wait_to_write(&instance, &error).await,
             }
         }
-        tracing::error!(instance = %after.id, "an outcome was not written; recovery will look it up");
-        false
+        tracing::error!(instance = %instance.id, "an outcome was not written; recovery will look it up");
+        None
+    }
+
+    /// `None` where somebody else was quicker.
+    async fn write(&self, before: &Instance, outcome: Outcome<'_>) -> Result<Option<Instance>, StorageError> {
+        let Outcome { state, name, token, unread, browser, work, next_check, step } = outcome;
+        let (kind, summary, reference) = step;
+        let after = Instance {
+            state,
+            name: name.unwrap_or(&before.name).to_owned(),
+            browser: browser.unwrap_or(&before.browser).clone(),
+            ..before.clone()
+        };
+        let kept_answer = unread.map(UnreadAnswer::expose);
+        let step = self.step(kind, summary, reference);
+        let transition = Transition { after: &after, token, kept_answer, browser, work, next_check, step };
+        if !self.storage.transition(transition).await? {
+            return Ok(None);
+        }
+        self.checkpoints.reached(Point::AfterCommit).await;
+        let state = after.state.as_str();
+        if state != before.state.as_str() {
+            metrics::counter!("gangway_instances_total", "state" => state).increment(1);
+        }
+        tracing::info!(instance = %after.id, state, kind, "instance settled");
+        self.feed.nudge(after.id);
+        Ok(Some(Instance { version: before.version + 1, ..after }))
+    }
+
+    async fn wait_to_write(&self, instance: &Instance, error: &StorageError) {
+        tracing::error!(instance = %instance.id, %error, "an outcome could not be written; trying again");
+        tokio::time::sleep(GAP).await;
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
-use super::{Lease, NewInstanceRow, Storage, StorageError, Work, instances, open_work, timeline};
+use super::{Lease, NewInstanceRow, Storage, StorageError, Ticket, Work, instances, open_work, timeline};
 use crate::clock::to_milliseconds;
 use crate::elements::BrowserHash;
 use crate::oauth::{ErrorCode, GrantCode, StateHash};
@@ -66,45 +66,46 @@ impl Storage {
         let id = request.id.to_string();
         let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
         let signature_key = self.sealed_signature_key(&new.instance.id.to_string(), &new.signature_key);
-        let id = new.instance.id;
+        let ticket = Ticket { instance: new.instance.id, id: request.id };
         let then = vec![
             instances::making(&new.instance, signature_key),
-            open_work::opening(id, Work::Provision, request.claimed_at, lease),
-            timeline::line(id, &step),
+            open_work::opening(ticket, Work::Provision, request.claimed_at, lease),
+            timeline::line(ticket.instance, &step),
         ];
         self.claim(state, Deciding { first: claiming(state, request, Some(code)), then }).await
     }
 
     /// Claims the state with a grant that renews an instance's access: request, open work and step, in one
-    /// transaction.
+    /// transaction. Where there is nothing to renew any more, no work is opened and the code is not kept.
     pub async fn claim_renewal(
         &self,
         state: StateHash,
         request: &ClaimedRequest,
         code: &GrantCode,
-        (instance, step, lease): (Uuid, Step, Lease),
+        (ticket, step, lease): (Ticket, Step, Lease),
     ) -> Result<Claim, StorageError> {
         let id = request.id.to_string();
         let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
-        let open = open_work::opening(instance, Work::Reauthorize, request.claimed_at, lease);
-        // Whoever approved last sees its page.
-        let browser = Statement::new("UPDATE instances SET browser = $2 WHERE id = $1")
-            .bind(instance)
-            .bind(request.browser.as_bytes().to_vec());
-        let then = vec![open, browser, timeline::line(instance, &step)];
+        let lock = Statement::new("UPDATE instances SET version = version WHERE id = $1");
+        let then = vec![
+            // Postgres holds the row from here on, so that it cannot be disconnected in between.
+            lock.bind(ticket.instance),
+            open_work::opening(ticket, Work::Reauthorize, request.claimed_at, lease),
+            forgetting_idle_codes(ticket.instance),
+            timeline::line(ticket.instance, &step),
+        ];
         self.claim(state, Deciding { first: claiming(state, request, Some(code)), then }).await
     }
 
-    /// The grant code of an instance, while its outcome is open, with when it was claimed.
+    /// The grant code of a piece of work that was not sent yet, with when it was claimed.
     pub async fn grant_code(
         &self,
-        instance: Uuid,
+        ticket: Ticket,
     ) -> Result<Option<(GrantCode, OffsetDateTime)>, StorageError> {
-        let query = "SELECT id, code, claimed_at FROM authorization_requests WHERE instance = $1 AND code IS NOT NULL \
-             ORDER BY claimed_at DESC LIMIT 1";
-        let row = sqlx::query(query).bind(instance.to_string()).fetch_optional(&self.readers).await?;
+        let query = "SELECT code, claimed_at FROM authorization_requests WHERE id = $1 AND code IS NOT NULL";
+        let id = ticket.id.to_string();
+        let row = sqlx::query(query).bind(id.as_str()).fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(None) };
-        let id: String = row.try_get("id")?;
         let code = self.sealer.open(code_place(&id), &row.try_get::<Vec<u8>, _>("code")?)?;
         let claimed_at = instances::moment(&row, "claimed_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let code = String::from_utf8(code)
@@ -162,6 +163,21 @@ fn read(row: &AnyRow) -> Result<ClaimedRequest, StorageError> {
         reference: instances::parsed(row, "reference")?,
         claimed_at: instances::moment(row, "claimed_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH),
     })
+}
+
+/// The code of one request goes.
+pub(super) fn forgetting_code(ticket: Ticket) -> Statement {
+    Statement::new("UPDATE authorization_requests SET code = NULL WHERE id = $1 AND code IS NOT NULL")
+        .bind(ticket.id)
+}
+
+/// The codes of an instance that no open work is about go.
+pub(super) fn forgetting_idle_codes(instance: Uuid) -> Statement {
+    Statement::new(
+        "UPDATE authorization_requests SET code = NULL WHERE instance = $1 AND code IS NOT NULL \
+         AND id NOT IN (SELECT ticket FROM open_work WHERE instance = $1)",
+    )
+    .bind(instance)
 }
 
 fn claiming(state: StateHash, request: &ClaimedRequest, code: Option<Vec<u8>>) -> Statement {

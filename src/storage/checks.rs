@@ -39,7 +39,7 @@ impl Storage {
     }
 
     /// Notes that an instance was looked after, when it will be next, and its account's audiences where they
-    /// were read.
+    /// were read: not while an approval is being worked on, which may be about to change whose they are.
     pub async fn looked_after(
         &self,
         id: Uuid,
@@ -49,11 +49,20 @@ impl Storage {
     ) -> Result<(), StorageError> {
         let audiences = audiences.map(|ids| serde_json::to_string(&ids).unwrap_or_default());
         let note = Statement::new(
-            "UPDATE instances SET last_checked_at = $2, next_check_at = $3, audiences = COALESCE($4, audiences) \
-             WHERE id = $1",
+            "UPDATE instances SET last_checked_at = $2, next_check_at = $3, audiences = CASE WHEN EXISTS \
+             (SELECT 1 FROM open_work WHERE open_work.instance = instances.id) THEN audiences \
+             ELSE COALESCE($4, audiences) END \
+             WHERE id = $1 AND state IN ('connected', 'paused', 'needs_attention')",
         );
         let note = note.bind(id).bind(to_milliseconds(at)).bind(to_milliseconds(next)).bind(audiences);
         self.writer.write(note).await.map(drop)
+    }
+
+    /// Keeps whose account an instance is, where that was not known yet.
+    pub async fn first_account(&self, id: Uuid, audiences: &[String]) -> Result<(), StorageError> {
+        let audiences = serde_json::to_string(audiences).unwrap_or_default();
+        let keep = Statement::new("UPDATE instances SET audiences = $2 WHERE id = $1 AND audiences IS NULL");
+        self.writer.write(keep.bind(id).bind(audiences)).await.map(drop)
     }
 
     /// Forgets whose account an instance was; the next check learns it anew.

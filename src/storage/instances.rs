@@ -9,14 +9,15 @@ use uuid::Uuid;
 
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
-use super::{Lease, Storage, StorageError, Work, open_work, timeline};
+use super::{Lease, Storage, StorageError, Ticket, Work, authorization_requests, open_work, timeline};
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};
 use crate::seal::Place;
 
 const COLUMNS: &str = "id, state, name, element, reference, browser, element_instance_id, events_enabled, \
      connected_at, problem_kind, problem_detail, problem_since, created_at, first_event_at, last_event_at, \
-     notification_count, last_checked_at, audiences";
+     notification_count, last_checked_at, audiences, version, \
+     (SELECT count(*) FROM open_work WHERE open_work.instance = instances.id AND open_work.kind = 'reauthorize') AS renewing";
 
 /// What is needed to make the row of a claimed grant.
 #[derive(Debug)]
@@ -30,14 +31,14 @@ pub struct NewInstanceRow {
 /// One step of an instance from state to state, as it is written down.
 #[derive(Debug)]
 pub struct Transition<'a> {
-    /// The state it must still be in.
-    pub from: &'static str,
-    /// How it stands afterwards.
+    /// How it stands afterwards; its version is the one it was read with.
     pub after: &'a Instance,
     /// What becomes of its token.
     pub token: Token<'a>,
     /// An answer that could not be read, for recovery; gone with the next transition.
     pub kept_answer: Option<&'a [u8]>,
+    /// Whose page it is from now on, where that changes.
+    pub browser: Option<&'a BrowserHash>,
     /// What becomes of its open work.
     pub work: Change,
     /// When it is looked after next, if it is.
@@ -63,9 +64,9 @@ pub enum Change {
     /// Nothing.
     Keep,
     /// It is settled.
-    Close,
-    /// It begins, in these hands.
-    Open(Work, Lease),
+    Close(Ticket),
+    /// The end of the instance begins, in these hands.
+    Disconnect(Ticket, Lease),
 }
 
 /// Some rows of a list, and where the next ones start.
@@ -180,10 +181,10 @@ impl Storage {
         Ok(Some(self.sealer.open(kept_answer_place(&id), &sealed)?))
     }
 
-    /// Writes a transition with its line on the timeline, if the row is still in the state it came from.
-    /// Answers whether it was. A grant code goes with the first outcome.
+    /// Writes a transition with its line on the timeline, if nobody else has written one since the row was
+    /// read. Answers whether it was.
     pub async fn transition(&self, transition: Transition<'_>) -> Result<bool, StorageError> {
-        let Transition { from, after, token, kept_answer, work, next_check, step } = transition;
+        let Transition { after, token, kept_answer, browser, work, next_check, step } = transition;
         let id = after.id.to_string();
         let token = match token {
             Token::Keep => None,
@@ -194,12 +195,13 @@ impl Storage {
         let kept_answer = kept_answer.map(|answer| self.sealer.seal(kept_answer_place(&id), answer));
         let (upstream, problem) = (after.state.connection(), after.state.problem());
         let first = Statement::new(
-            "UPDATE instances SET state = $3, token = COALESCE($4, token), element_instance_id = $5, \
-             events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9, problem_since = $10, \
-             name = $11, kept_answer = $12, next_check_at = $13 WHERE id = $1 AND state = $2",
+            "UPDATE instances SET version = version + 1, state = $3, token = COALESCE($4, token), \
+             element_instance_id = $5, events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9, \
+             problem_since = $10, name = $11, kept_answer = $12, browser = COALESCE($13, browser), next_check_at = $14 \
+             WHERE id = $1 AND version = $2",
         )
         .bind(after.id)
-        .bind(from)
+        .bind(after.version)
         .bind(after.state.as_str())
         .bind(token)
         .bind(upstream.map(|connection| connection.element_instance_id))
@@ -210,41 +212,45 @@ impl Storage {
         .bind(problem.map(|problem| to_milliseconds(problem.since)))
         .bind(after.name.as_str())
         .bind(kept_answer)
+        .bind(browser.map(|browser| browser.as_bytes().to_vec()))
         .bind(next_check.map(to_milliseconds));
         let mut then = vec![timeline::line(after.id, &step)];
-        if matches!(work, Change::Close) || matches!(after.state, InstanceState::Unknown(_)) {
-            let spent =
-                "UPDATE authorization_requests SET code = NULL WHERE instance = $1 AND code IS NOT NULL";
-            then.push(Statement::new(spent).bind(after.id));
+        match work {
+            Change::Keep => {}
+            Change::Close(ticket) => then.extend(open_work::closing(ticket)),
+            Change::Disconnect(ticket, lease) => {
+                then.push(open_work::opening(ticket, Work::Disconnect, step.at, lease));
+                then.push(authorization_requests::forgetting_idle_codes(after.id));
+            }
         }
-        then.extend(match work {
-            Change::Keep => None,
-            Change::Close => Some(open_work::closing(after.id)),
-            Change::Open(work, lease) => Some(open_work::opening(after.id, work, step.at, lease)),
-        });
         self.writer.write(Deciding { first, then }).await
     }
 
-    /// A row for an instance that exists upstream and has none here.
-    pub async fn adopt(
+    /// Makes a row, with work to do, for an instance that exists upstream and has none here. Answers whether
+    /// there was none.
+    pub async fn take_in(
         &self,
         row: &NewInstanceRow,
-        token: &SecretString,
-        step: Step,
-    ) -> Result<(), StorageError> {
-        let id = row.instance.id.to_string();
-        let upstream = row.instance.state.connection();
-        let connected = Statement::new(
-            "UPDATE instances SET token = $2, element_instance_id = $3, events_enabled = 1, connected_at = $4, \
-             next_check_at = $4 WHERE id = $1",
+        problem: &Problem,
+        (ticket, lease, step): (Ticket, Lease, Step),
+    ) -> Result<bool, StorageError> {
+        let id = row.instance.id;
+        let key = self.sealed_signature_key(&id.to_string(), &row.signature_key);
+        let orphan = Statement::new(
+            "UPDATE instances SET state = 'unknown', problem_kind = $2, problem_since = $3 WHERE id = $1",
         )
-        .bind(row.instance.id)
-        .bind(self.sealer.seal(token_place(&id), token.expose_secret().as_bytes()))
-        .bind(upstream.map(|connection| connection.element_instance_id))
-        .bind(upstream.map(|connection| to_milliseconds(connection.connected_at)));
-        let key = self.sealed_signature_key(&id, &row.signature_key);
-        let line = timeline::line(row.instance.id, &step);
-        self.writer.write(vec![making(&row.instance, key), connected, line]).await
+        .bind(id)
+        .bind(problem.kind.as_str())
+        .bind(to_milliseconds(problem.since));
+        // It exists upstream, so its call has certainly left.
+        let sent = Statement::new("UPDATE open_work SET sent_at = since WHERE instance = $1").bind(id);
+        let then = vec![
+            orphan,
+            open_work::opening(ticket, Work::Provision, step.at, lease),
+            sent,
+            timeline::line(id, &step),
+        ];
+        self.writer.write(Deciding { first: making_if_absent(&row.instance, key), then }).await
     }
 
     pub(super) fn sealed_signature_key(&self, id: &str, key: &SignatureKey) -> Vec<u8> {
@@ -253,18 +259,33 @@ impl Storage {
 }
 
 pub(super) fn making(instance: &Instance, signature_key: Vec<u8>) -> Statement {
-    Statement::new(
+    inserting(
         "INSERT INTO instances (id, state, name, element, reference, browser, signature_key, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        instance,
+        signature_key,
     )
-    .bind(instance.id)
-    .bind(instance.state.as_str())
-    .bind(instance.name.as_str())
-    .bind(instance.element.as_str())
-    .bind(instance.reference.to_string())
-    .bind(instance.browser.as_bytes().to_vec())
-    .bind(signature_key)
-    .bind(to_milliseconds(instance.created_at))
+}
+
+fn making_if_absent(instance: &Instance, signature_key: Vec<u8>) -> Statement {
+    inserting(
+        "INSERT INTO instances (id, state, name, element, reference, browser, signature_key, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+        instance,
+        signature_key,
+    )
+}
+
+fn inserting(sql: &'static str, instance: &Instance, signature_key: Vec<u8>) -> Statement {
+    Statement::new(sql)
+        .bind(instance.id)
+        .bind(instance.state.as_str())
+        .bind(instance.name.as_str())
+        .bind(instance.element.as_str())
+        .bind(instance.reference.to_string())
+        .bind(instance.browser.as_bytes().to_vec())
+        .bind(signature_key)
+        .bind(to_milliseconds(instance.created_at))
 }
 
 pub(super) fn parsed<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T, StorageError> {
@@ -291,6 +312,8 @@ fn read(row: &AnyRow) -> Result<Instance, StorageError> {
         notification_count: row.try_get("notification_count")?,
         last_checked_at: moment(row, "last_checked_at")?,
         audiences: read_audiences(row)?,
+        renewing: row.try_get::<i64, _>("renewing")? > 0,
+        version: row.try_get("version")?,
         state: read_state(row).map_err(|error| match error {
             StorageError::Inconsistent(what) => StorageError::Inconsistent(format!("instance {id}: {what}")),
             other => other,

@@ -28,7 +28,7 @@ use crate::seal::{DoesNotOpen, Place, Sealer};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
 pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
 pub use notifications::{Arrival, NewNotification};
-pub use open_work::{Lease, OpenWork, Work};
+pub use open_work::{Lease, OpenWork, Ticket, Work};
 pub use operators::{Operator, TokenHash};
 use statement::Statement;
 pub use timeline::Step;

@@ -3,6 +3,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -80,8 +82,8 @@ impl Chromium {
         panic!("chromedriver did not answer");
     }
 
-    async fn devtools(&self, command: &str, parameters: Value) {
-        self.client.issue_cmd(DevTools(json!({ "cmd": command, "params": parameters }))).await.unwrap();
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.client.issue_cmd(DevTools(json!({ "cmd": command, "params": parameters }))).await.unwrap()
     }
 
     pub async fn look(&self, look: Look) {
@@ -116,6 +118,7 @@ impl Chromium {
 
     /// WCAG 2.2 AA as far as a program can tell, and nothing wider than the window.
     pub async fn check(&self, page: &str) {
+        self.picture(page).await;
         let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
         let wide =
             self.client.execute("return document.documentElement.scrollWidth - innerWidth", vec![]).await;
@@ -131,6 +134,26 @@ impl Chromium {
                .then(found => done(found.violations.map(one => one.id + ': ' + one.nodes.map(node => node.target).join(' '))));";
         let violations = self.client.execute_async(run, vec![]).await.unwrap();
         assert_eq!(violations, json!([]), "{page}");
+    }
+
+    /// Keeps a picture of the whole page where `SCREENSHOTS` names a folder, for eyes.
+    async fn picture(&self, page: &str) {
+        let Some(folder) = std::env::var_os("SCREENSHOTS") else { return };
+        let size = self.client.execute(
+            "return [innerWidth, matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light']",
+            vec![],
+        );
+        let size = size.await.unwrap();
+        let name = format!("{page} {} {}.png", size[0], size[1].as_str().unwrap()).replace([' ', '\''], "-");
+        let whole = json!({ "captureBeyondViewport": true });
+        let picture = self.devtools("Page.captureScreenshot", whole).await;
+        let bytes = STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
+        std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
+    }
+
+    /// Where it is.
+    pub async fn address(&self) -> String {
+        self.client.current_url().await.unwrap().to_string()
     }
 
     pub async fn close(self) {

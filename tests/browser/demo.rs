@@ -52,6 +52,11 @@ impl Demo {
         self.control("contacts", r#"{"email":"mira@reader.example"}"#).await;
     }
 
+    /// The customer removes the app inside the stand-in Mailchimp.
+    pub async fn revoke(&self) {
+        self.control("revoke", "").await;
+    }
+
     pub async fn faults(&self, faults: &str) {
         self.control("faults", faults).await;
     }

@@ -47,10 +47,19 @@ async fn journey(look: Look) {
     assert!(started.elapsed().as_secs() < 10, "the journey took {:?}", started.elapsed());
     browser.check("proven").await;
 
+    let result = browser.address().await;
     browser.open(&demo.control).await;
     browser.check("the simulator's control page").await;
     browser.open(&format!("{}/oauth/callback?code=x&state=y", demo.home)).await;
     browser.check("another browser").await;
+    console(&browser, &demo).await;
+    approving_again(&browser, &demo, &result).await;
+    disconnecting(&browser, &result).await;
+    browser.close().await;
+}
+
+/// The operator signs in for the first time and looks around.
+async fn console(browser: &Chromium, demo: &Demo) {
     browser.open(&format!("{}/admin/sign-in", demo.home)).await;
     browser.check("sign-in").await;
     browser.open(&demo.sign_in_link).await;
@@ -60,8 +69,47 @@ async fn journey(look: Look) {
     browser.check("instances").await;
     browser.click("tbody a").await;
     browser.wait_for("main", "Timeline").await;
+    browser.click("form[action$='/check'] button").await;
+    browser.wait_for("ol.timeline", "let this instance in").await;
     browser.check("one instance").await;
-    browser.close().await;
+    browser.click("form[action$='/reconnect-link'] button").await;
+    browser.wait_for("h1", "Link").await;
+    browser.check("a reconnect link").await;
+    browser.open(&format!("{}/admin/doctor", demo.home)).await;
+    browser.wait_for("h1", "Everything holds").await;
+    browser.check("doctor").await;
+    browser.open(&format!("{}/admin/reconcile", demo.home)).await;
+    browser.click("main form button").await;
+    browser.wait_for("main", "Nothing differs.").await;
+    browser.check("the comparison").await;
+}
+
+/// The customer takes the permission back at Mailchimp, the operator notices, and it is given again.
+async fn approving_again(browser: &Chromium, demo: &Demo, result: &str) {
+    demo.revoke().await;
+    let instance = result.replace("/instances/", "/admin/instances/");
+    browser.open(&instance).await;
+    browser.click("form[action$='/check'] button").await;
+    browser.wait_for("main", "needs attention").await;
+    browser.check("an instance in trouble").await;
+    browser.open(result).await;
+    browser.wait_for("h1", "MailChimp needs your approval again").await;
+    browser.check("needs attention").await;
+    browser.click("main form button").await;
+    browser.wait_for("h1", "Allow Gangway demo?").await;
+    browser.click("button[value=allow]").await;
+    browser.wait_for("h1", "MailChimp is connected").await;
+}
+
+/// And in the end the customer has had enough.
+async fn disconnecting(browser: &Chromium, result: &str) {
+    browser.open(&format!("{result}/disconnect")).await;
+    browser.check("disconnect?").await;
+    browser.click("main form button").await;
+    browser.wait_for("h1", "Disconnected").await;
+    browser.check("the receipt").await;
+    browser.open(&result.replace("/instances/", "/admin/instances/")).await;
+    browser.check("a disconnected instance").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

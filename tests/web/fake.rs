@@ -67,15 +67,7 @@ async fn serve(
     script: Script,
     (requests, creates, taken): (&AtomicUsize, &AtomicUsize, &AtomicUsize),
 ) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    let mut chunk = [0; 4096];
-    while !whole(&request) {
-        let read = stream.read(&mut chunk).await?;
-        if read == 0 {
-            return Ok(());
-        }
-        request.extend_from_slice(&chunk[..read]);
-    }
+    let Some(request) = read(&mut stream).await? else { return Ok(()) };
     requests.fetch_add(1, Ordering::SeqCst);
     let answer = |status: &str, extra: &str, body: &str| {
         format!(
@@ -120,6 +112,20 @@ async fn serve(
             }
         }
     }
+}
+
+/// One request; `None` where the connection ends before it is whole.
+async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
+    let mut request = Vec::new();
+    let mut chunk = [0; 4096];
+    while !whole(&request) {
+        let read = stream.read(&mut chunk).await?;
+        if read == 0 {
+            return Ok(None);
+        }
+        request.extend_from_slice(&chunk[..read]);
+    }
+    Ok(Some(request))
 }
 
 fn whole(request: &[u8]) -> bool {

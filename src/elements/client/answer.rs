@@ -5,7 +5,7 @@ use std::fmt;
 use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 use super::{CallError, UnreadAnswer};
@@ -36,81 +36,45 @@ pub struct ElementInstance {
     pub disabled: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct InstanceBody {
-    #[serde(deserialize_with = "integer")]
-    id: i64,
-    token: SecretString,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    tags: Option<Vec<Tag>>,
-    #[serde(default)]
-    element: Option<ElementBody>,
-    #[serde(default)]
-    events_enabled: Option<bool>,
-    #[serde(default)]
-    events_notification_callback_url: Option<String>,
-    #[serde(default)]
-    configuration: Option<Map<String, Value>>,
-    #[serde(default)]
-    disabled: Option<bool>,
+impl ElementInstance {
+    /// `None` without an id and a token. What else is missing, or of another type, is not known.
+    fn read(body: &Value) -> Option<Self> {
+        let configured = |key: &str| text(body.get("configuration")?.get(key)?);
+        // Some answers hold the text "false" where there is no address (reference section 4.2).
+        let url = configured("event.notification.callback.url")
+            .or_else(|| text(body.get("eventsNotificationCallbackUrl")?));
+        let enabled = body.get("eventsEnabled").and_then(text);
+        Some(Self {
+            id: integer(body.get("id")?)?,
+            token: body.get("token")?.as_str().filter(|token| !token.trim().is_empty())?.into(),
+            name: body.get("name").and_then(text).unwrap_or_default(),
+            tags: body.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(tag).collect(),
+            element: body.get("element").and_then(|element| text(element.get("key")?)),
+            events_enabled: enabled
+                .or_else(|| configured("event.notification.enabled"))
+                .map(|enabled| enabled == "true"),
+            events_url: url.filter(|url| url.contains("://")),
+            disabled: body.get("disabled").and_then(text).is_some_and(|disabled| disabled == "true"),
+        })
+    }
 }
 
-#[derive(Deserialize)]
-struct ElementBody {
-    #[serde(default)]
-    key: Option<String>,
+/// A text, or a boolean as one: answers have both.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
 }
 
 /// Texts, or objects with a `name` in the oldest samples.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Tag {
-    Text(String),
-    Object { name: String },
-    Other(serde::de::IgnoredAny),
+fn tag(value: &Value) -> Option<String> {
+    text(value).or_else(|| text(value.get("name")?))
 }
 
-impl From<InstanceBody> for ElementInstance {
-    fn from(body: InstanceBody) -> Self {
-        let configured = |key: &str| match body.configuration.as_ref()?.get(key)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Bool(value) => Some(value.to_string()),
-            _ => None,
-        };
-        // Some answers hold the text "false" where there is no address (reference section 4.2).
-        let url = configured("event.notification.callback.url").or(body.events_notification_callback_url);
-        let enabled = configured("event.notification.enabled").map(|text| text == "true");
-        let named = |tag| match tag {
-            Tag::Text(name) | Tag::Object { name } => Some(name),
-            Tag::Other(_) => None,
-        };
-        Self {
-            id: body.id,
-            token: body.token,
-            name: body.name.unwrap_or_default(),
-            tags: body.tags.into_iter().flatten().filter_map(named).collect(),
-            element: body.element.and_then(|element| element.key),
-            events_enabled: body.events_enabled.or(enabled),
-            events_url: url.filter(|url| url.contains("://")),
-            disabled: body.disabled.unwrap_or(false),
-        }
-    }
-}
-
-fn integer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Id {
-        Number(i64),
-        Text(String),
-    }
-    match Id::deserialize(deserializer)? {
-        Id::Number(id) => Ok(id),
-        Id::Text(id) => id.parse().map_err(serde::de::Error::custom),
-    }
+fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// Cloud Elements' no: `requestId`, `message`, and `providerMessage` when the vendor said it.
@@ -203,30 +167,28 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> CallError {
 }
 
 pub(super) fn instance(body: &[u8]) -> Result<ElementInstance, CallError> {
-    match serde_json::from_slice::<InstanceBody>(body) {
-        Ok(instance) if !is_blank(&instance.token) => Ok(instance.into()),
-        _ => Err(CallError::Unclear {
-            what: "the answer names no instance id and token".to_owned(),
-            kind: ProblemKind::UnreadableAnswer,
-            answer: Some(UnreadAnswer::of(body)),
-        }),
-    }
+    let read = serde_json::from_slice(body).ok().and_then(|value| ElementInstance::read(&value));
+    read.ok_or_else(|| CallError::Unclear {
+        what: "the answer names no instance id and token".to_owned(),
+        kind: ProblemKind::UnreadableAnswer,
+        answer: Some(UnreadAnswer::of(body)),
+    })
 }
 
 /// The id in a body that could not be read as an instance, if it has at least that.
 pub fn id_in(unread: &[u8]) -> Option<i64> {
-    #[derive(Deserialize)]
-    struct OnlyId {
-        #[serde(deserialize_with = "integer")]
-        id: i64,
-    }
-    serde_json::from_slice::<OnlyId>(unread).ok().map(|only| only.id)
+    serde_json::from_slice::<Value>(unread).ok().and_then(|value| integer(value.get("id")?))
 }
 
+/// A list. One that cannot be read, somebody else's most likely, does not hide the others.
 pub(super) fn instances(body: &[u8]) -> Result<Vec<ElementInstance>, CallError> {
-    let all: Vec<InstanceBody> =
+    let all: Vec<Value> =
         serde_json::from_slice(body).map_err(|_| unreadable("the list of instances cannot be read"))?;
-    Ok(all.into_iter().map(ElementInstance::from).collect())
+    let read: Vec<_> = all.iter().filter_map(ElementInstance::read).collect();
+    if read.len() < all.len() {
+        tracing::warn!(count = all.len() - read.len(), "instances of a list could not be read");
+    }
+    Ok(read)
 }
 
 /// The length of a list of anything.
@@ -249,10 +211,6 @@ pub(super) fn oauth_url(body: &[u8]) -> Result<Url, CallError> {
     } else {
         Err(unreadable("the oauthUrl is not https"))
     }
-}
-
-fn is_blank(secret: &SecretString) -> bool {
-    secrecy::ExposeSecret::expose_secret(secret).trim().is_empty()
 }
 
 pub(super) fn unreadable(what: &str) -> CallError {
@@ -300,6 +258,7 @@ mod tests {
             r#"{"token":"t"}"#,
             r#"{"id":1,"token":""}"#,
             r#"{"id":1,"token":7}"#,
+            r#"{"id":1,"token":null}"#,
             r#"{"id":9223372036854775808,"token":"t"}"#,
             r#"{"id":1.5,"token":"t"}"#,
             r#"{"id":"x","token":"t"}"#,
@@ -338,8 +297,10 @@ mod tests {
             "configuration":{"event.notification.enabled":"false","event.notification.callback.url":"https://a.example/e"}},
             {"id":2,"token":"b","tags":[{"id":1,"name":"gangway-1"},7],"eventsEnabled":true,
              "eventsNotificationCallbackUrl":"false","disabled":true},
-            {"id":3,"token":"c","tags":null,"element":null,"configuration":null,"name":null}]"#;
-        let [first, second, third] = instances(body).unwrap().try_into().unwrap();
+            {"id":3,"token":"c","tags":null,"element":null,"configuration":null,"name":null},
+            {"id":4,"token":null},
+            {"id":5,"token":"e","tags":"x","element":7,"configuration":[],"name":8,"eventsEnabled":"true","disabled":"false"}]"#;
+        let [first, second, third, fifth] = instances(body).unwrap().try_into().unwrap();
         assert_eq!((first.tags.len(), first.events_enabled), (2, Some(false)));
         assert_eq!(first.events_url.as_deref(), Some("https://a.example/e"));
         assert_eq!(
@@ -348,6 +309,10 @@ mod tests {
         );
         assert_eq!((second.events_url, second.disabled), (None, true));
         assert_eq!((third.tags.len(), third.element, third.events_enabled), (0, None, None));
+        assert_eq!(
+            (fifth.id, fifth.name.as_str(), fifth.events_enabled, fifth.disabled),
+            (5, "", Some(true), false)
+        );
     }
 
     #[test]

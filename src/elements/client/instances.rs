@@ -4,13 +4,14 @@
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
-use super::{CallError, CloudElements, ElementInstance, answer};
+use super::{CallError, CloudElements, ElementInstance, LARGEST_LIST, answer};
 use crate::elements::SignatureKey;
 use crate::oauth::GrantCode;
 
 /// Lists come in pages of so many; the platform's largest page (reference section 5).
 const PAGE: &str = "200";
-/// A page that leads back to itself must not be followed for ever: 200,000 instances.
+/// Pages of a search that are followed. A host that does not know the filter sends everything: 200,000
+/// instances, and then it is better to say that nothing is known.
 const MOST_PAGES: usize = 1000;
 
 const ENABLED: &str = "event.notification.enabled";
@@ -81,10 +82,11 @@ impl CloudElements {
     }
 
     /// Spends a new code on an instance that exists; its id stays. `PUT` with the whole body is what every
-    /// client does; where that is not offered, `PATCH` with the code (reference section 5). A refusal of the
-    /// method is the one answer after which the code is certainly unspent.
+    /// client does; where that is not offered, `PATCH` with the code, then `PUT` with `reAuthenticate`
+    /// (reference section 5). A refusal of the method is the one answer after which the code is certainly
+    /// unspent.
     pub async fn reauthorize(&self, id: i64, new: &NewInstance<'_>) -> Result<ElementInstance, CallError> {
-        let put = json!({
+        let whole = json!({
             "id": id,
             "element": { "key": self.element },
             "providerData": { "code": new.code.expose() },
@@ -92,14 +94,20 @@ impl CloudElements {
             "tags": new.tags,
             "name": new.name,
         });
-        let patch = json!({ "name": new.name, "providerData": { "code": new.code.expose() } });
+        let code = json!({ "name": new.name, "providerData": { "code": new.code.expose() } });
         let secrets = [new.code.expose(), self.app.client_secret.expose_secret(), new.signature_key.expose()];
         let url = self.of_instance(id);
-        let mut answer = self.call(self.client.put(url.clone()).json(&put)).await;
-        if let Err(error) = &answer
-            && error.status() == Some(405)
-        {
-            answer = self.call(self.client.patch(url).json(&patch)).await;
+        let mut anew = url.clone();
+        anew.query_pairs_mut().append_pair("reAuthenticate", "true");
+        let not_offered = |answer: &Result<Vec<u8>, CallError>| {
+            answer.as_ref().is_err_and(|error| error.status() == Some(405))
+        };
+        let mut answer = self.call(self.client.put(url.clone()).json(&whole)).await;
+        if not_offered(&answer) {
+            answer = self.call(self.client.patch(url).json(&code)).await;
+        }
+        if not_offered(&answer) {
+            answer = self.call(self.client.put(anew).json(&whole)).await;
         }
         answer.and_then(|body| answer::instance(&body)).map_err(|error| error.scrubbed(&secrets))
     }
@@ -147,30 +155,30 @@ impl CloudElements {
 
     /// Every instance that carries `tag`.
     pub async fn instances_tagged(&self, tag: &str) -> Result<Vec<ElementInstance>, CallError> {
-        let mut found = self.all_pages(("tags[]", tag)).await?;
-        found.retain(|instance| instance.tags.iter().any(|carried| carried == tag));
-        Ok(found)
+        self.search(("tags[]", tag), |found| found.tags.iter().any(|carried| carried == tag)).await
     }
 
     /// Every instance of exactly this name.
     pub async fn instances_named(&self, name: &str) -> Result<Vec<ElementInstance>, CallError> {
-        let mut found = self.all_pages(("searchText", name)).await?;
-        found.retain(|instance| instance.name == name);
-        Ok(found)
+        self.search(("searchText", name), |found| found.name == name).await
     }
 
-    async fn all_pages(&self, filter: (&str, &str)) -> Result<Vec<ElementInstance>, CallError> {
+    async fn search(
+        &self,
+        filter: (&str, &str),
+        wanted: impl Fn(&ElementInstance) -> bool,
+    ) -> Result<Vec<ElementInstance>, CallError> {
         let mut all = Vec::new();
         let mut next = None;
         for _ in 0..MOST_PAGES {
             let page = self.page(Some(filter), next.as_deref()).await?;
-            all.extend(page.instances);
+            all.extend(page.instances.into_iter().filter(&wanted));
             next = page.next;
             if next.is_none() {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        Err(CallError::unclear("the list of instances has no end"))
     }
 
     /// One page of `GET /instances`. No match at all is a 404 there, an empty page here.
@@ -183,7 +191,7 @@ impl CloudElements {
         let request = self.client.get(url).timeout(self.look_deadline());
         let request = request.header(reqwest::header::AUTHORIZATION, self.authorization.clone());
         let nothing = Listed { instances: Vec::new(), next: None };
-        absent_is(self.send(request).await, nothing, |answer| {
+        absent_is(self.send_for(request, LARGEST_LIST).await, nothing, |answer| {
             let instances = answer::instances(&answer.body)?;
             let next = answer.headers.get("elements-next-page-token").and_then(|token| token.to_str().ok());
             // An empty page ends the list, whatever its header says.

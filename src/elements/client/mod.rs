@@ -26,6 +26,8 @@ use reach::Reach;
 
 /// No answer of Cloud Elements that we ask for is anywhere near it.
 const LARGEST_ANSWER: usize = 1024 * 1024;
+/// A page of two hundred instances.
+const LARGEST_LIST: usize = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Looking is quicker than making.
 const LOOK_DEADLINE: Duration = Duration::from_secs(20);
@@ -50,7 +52,7 @@ pub enum CallError {
     #[error("could not connect: {0}")]
     NotSent(String),
     /// Cloud Elements said no, in its own words.
-    #[error("refused with {}", .0.status)]
+    #[error("refused with {0}")]
     Refused(Refusal),
     /// Anything else: upstream may or may not have acted.
     #[error("no clear answer: {what}")]
@@ -88,6 +90,11 @@ impl fmt::Debug for UnreadAnswer {
 }
 
 impl CallError {
+    /// One that leaves open what happened, in our words.
+    pub fn unclear(what: &str) -> Self {
+        Self::Unclear { what: what.to_owned(), kind: ProblemKind::UpstreamFailed, answer: None }
+    }
+
     /// Whether nothing can have happened upstream.
     pub fn nothing_happened(&self) -> bool {
         matches!(self, Self::NotSent(_) | Self::Refused(_))
@@ -158,7 +165,11 @@ impl CloudElements {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, CallError> {
-        let answer = exchange(request).await;
+        self.send_for(request, LARGEST_ANSWER).await
+    }
+
+    async fn send_for(&self, request: RequestBuilder, largest: usize) -> Result<Answer, CallError> {
+        let answer = exchange(request, largest).await;
         self.reach.note(&answer);
         answer
     }
@@ -169,10 +180,10 @@ impl CloudElements {
     }
 }
 
-async fn exchange(request: RequestBuilder) -> Result<Answer, CallError> {
+async fn exchange(request: RequestBuilder, largest: usize) -> Result<Answer, CallError> {
     let response = request.send().await.map_err(CallError::from)?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = read_capped(response).await?;
+    let body = read_capped(response, largest).await?;
     if status.is_success() { Ok(Answer { headers, body }) } else { Err(answer::refused(status, &body)) }
 }
 
@@ -191,11 +202,11 @@ fn authorization(user: &SecretString, organization: &SecretString) -> HeaderValu
     value
 }
 
-async fn read_capped(mut response: Response) -> Result<Vec<u8>, CallError> {
+async fn read_capped(mut response: Response, largest: usize) -> Result<Vec<u8>, CallError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(CallError::from)? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            let what = format!("the answer is larger than {LARGEST_ANSWER} bytes");
+        if body.len() + chunk.len() > largest {
+            let what = format!("the answer is larger than {largest} bytes");
             return Err(CallError::Unclear { what, kind: ProblemKind::UnreadableAnswer, answer: None });
         }
         body.extend_from_slice(&chunk);

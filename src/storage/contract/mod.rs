@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use secrecy::SecretString;
-use sqlx::{AnyPool, Connection, Executor};
+use sqlx::{AnyPool, Connection as _, Executor};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::*;
-use crate::elements::{BrowserHash, Instance, InstanceState, SignatureKey};
+use crate::elements::{BrowserHash, Connection, Instance, InstanceState, SignatureKey};
 use crate::entropy::{Entropy, SeededEntropy, SystemEntropy, draw};
 use crate::reference::Reference;
 use crate::seal::SecretKey;
@@ -111,6 +111,8 @@ impl Bench {
             notification_count: 0,
             last_checked_at: None,
             audiences: None,
+            renewing: false,
+            version: 0,
             state: InstanceState::Provisioning,
         };
         NewInstanceRow { instance, signature_key: SignatureKey::draw(self.entropy()) }
@@ -133,23 +135,45 @@ impl Bench {
         State::draw(&SeededEntropy::new(seed)).hash()
     }
 
-    /// Writes how `after` stands now, out of the state `from`, with its open work done.
-    pub(super) async fn settle(&self, from: &'static str, after: &Instance, token: Token<'_>) -> bool {
-        let step = self.step(after.state.as_str());
-        let (kept_answer, work, next_check) = (None, Change::Close, Some(NOON));
-        let transition = Transition { from, after, token, kept_answer, work, next_check, step };
+    /// Writes how `after` stands now, with the work of `ticket` done.
+    pub(super) async fn settle(&self, ticket: Ticket, after: &Instance, token: Token<'_>) -> bool {
+        let transition = Transition { token, work: Change::Close(ticket), ..self.transition(after) };
         self.storage.transition(transition).await.unwrap()
     }
 
-    /// A provisioning instance on disk.
-    pub(super) async fn provisioning(&self) -> NewInstanceRow {
+    /// A transition to `after` that changes nothing else.
+    pub(super) fn transition<'a>(&self, after: &'a Instance) -> Transition<'a> {
+        Transition {
+            after,
+            token: Token::Keep,
+            kept_answer: None,
+            browser: None,
+            work: Change::Keep,
+            next_check: Some(NOON),
+            step: self.step(after.state.as_str()),
+        }
+    }
+
+    /// A provisioning instance on disk, with the ticket of its work.
+    pub(super) async fn provisioning(&self) -> (NewInstanceRow, Ticket) {
         let new = self.new_row();
         let request = self.request(Trip::Granted(new.instance.id));
         let code = GrantCode::new("canary-code");
         let step = (self.step("granted"), lease(self.id()));
         let claim = self.storage.claim_grant(self.state(), &request, &code, &new, step).await;
         assert!(matches!(claim, Ok(Claim::Won)), "{claim:?}");
-        new
+        let ticket = Ticket { instance: new.instance.id, id: request.id };
+        (new, ticket)
+    }
+
+    /// A connected one, as it reads back.
+    pub(super) async fn connected(&self) -> Instance {
+        let (new, ticket) = self.provisioning().await;
+        let connection = Connection { element_instance_id: 7, events_enabled: true, connected_at: NOON };
+        let state = new.instance.state.clone().connect(connection).unwrap();
+        let after = Instance { state, ..new.instance };
+        assert!(self.settle(ticket, &after, Token::Put(&"canary-token".into())).await);
+        self.storage.instance(after.id).await.unwrap().unwrap()
     }
 
     pub(super) async fn count(&self, query: &'static str) -> i64 {

@@ -29,7 +29,7 @@ async fn store(bench: &Bench, instance: Uuid, body: Vec<u8>) -> Arrival {
 }
 
 async fn a_notification_is_stored_once_however_often_it_comes(bench: Bench) {
-    let instance = bench.provisioning().await.instance.id;
+    let instance = bench.connected().await.id;
     let tries = (0..200).map(|number| store(&bench, instance, body(&(number % 10).to_string())));
     let arrivals = futures_util::future::join_all(tries).await;
     assert_eq!(arrivals.iter().filter(|arrival| **arrival == Arrival::Stored).count(), 10);
@@ -38,20 +38,20 @@ async fn a_notification_is_stored_once_however_often_it_comes(bench: Bench) {
 }
 
 async fn the_same_id_for_two_instances_is_two_notifications(bench: Bench) {
-    let (one, two) = (bench.provisioning().await.instance.id, bench.provisioning().await.instance.id);
+    let (one, two) = (bench.connected().await.id, bench.connected().await.id);
     assert_eq!(store(&bench, one, body("1")).await, Arrival::Stored);
     assert_eq!(store(&bench, two, body("1")).await, Arrival::Stored);
 }
 
 async fn without_an_id_the_body_decides(bench: Bench) {
-    let instance = bench.provisioning().await.instance.id;
+    let instance = bench.connected().await.id;
     for (text, arrival) in [("a", Arrival::Stored), ("a", Arrival::Duplicate), ("b", Arrival::Stored)] {
         assert_eq!(store(&bench, instance, text.as_bytes().to_vec()).await, arrival);
     }
 }
 
 async fn what_cannot_be_decoded_is_kept_without_events(bench: Bench) {
-    let instance = bench.provisioning().await.instance.id;
+    let instance = bench.connected().await.id;
     store(&bench, instance, b"\xff\x00garbage".to_vec()).await;
     let kept: Vec<u8> =
         sqlx::query_scalar("SELECT body FROM notifications").fetch_one(&bench.raw().await).await.unwrap();
@@ -60,7 +60,7 @@ async fn what_cannot_be_decoded_is_kept_without_events(bench: Bench) {
 }
 
 async fn the_first_event_is_told_once(bench: Bench) {
-    let instance = bench.provisioning().await.instance.id;
+    let instance = bench.connected().await.id;
     for id in ["1", "2", "3"] {
         store(&bench, instance, body(id)).await;
     }

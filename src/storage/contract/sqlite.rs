@@ -38,7 +38,7 @@ async fn a_commit_waits_for_the_disk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_is_there_after_opening_again() {
     let bench = Bench::sqlite().await;
-    let id = bench.provisioning().await.instance.id;
+    let id = bench.connected().await.id;
     let key = bench.key.clone();
     let bench = bench.reopened(&key, None).await.unwrap();
     assert!(bench.storage.instance(id).await.unwrap().is_some());
@@ -61,7 +61,7 @@ async fn c11_a_file_that_is_no_database_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c11_a_database_that_was_emptied_or_damaged_is_refused_and_a_copy_opens() {
     let bench = Bench::sqlite().await;
-    let id = bench.provisioning().await.instance.id;
+    let id = bench.connected().await.id;
     let path = bench.folder.path().join("data/gangway.db");
     let (url, key) = (bench.url.clone(), bench.key.clone());
     bench.storage.close().await;

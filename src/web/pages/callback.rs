@@ -5,6 +5,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
+use super::renewal::renewal_elsewhere;
 use super::{Action, ProblemPage};
 use crate::checkpoint::Point;
 use crate::elements::BrowserHash;
@@ -33,7 +34,7 @@ pub async fn callback(
             // A reload after the pending entry has gone leads the same browser to the same result.
             let earlier = app.storage.claimed_request(state).await?;
             let earlier = earlier.filter(|earlier| earlier.browser == browser).ok_or(refusal)?;
-            return Ok(see(earlier.destination()));
+            return Ok(see(app.onboarding.page_of(&earlier).await?));
         }
     };
     let patience = app.config.limits.callback_patience;
@@ -63,7 +64,8 @@ fn see(arrived: Arrived) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, page)).finish()
 }
 
-/// `GET /authorization-requests/{id}`: what became of a trip that brought no grant. For its browser alone.
+/// `GET /authorization-requests/{id}`: what became of a trip whose browser has no instance to see: it
+/// brought no grant, or renewed what another browser made. For its browser alone.
 pub async fn authorization_request(
     id: web::Path<String>,
     session: BrowserSession,
@@ -73,8 +75,11 @@ pub async fn authorization_request(
     let claimed = app.storage.claimed_request_by_id(id).await?.ok_or(Failure::NotFound)?;
     owned(&claimed, session.browser().as_ref())?;
     match claimed.trip {
-        Trip::Granted(_) => Ok(see(claimed.destination())),
         Trip::Denied(error) => not_granted(error, &claimed, &app).show(),
+        Trip::Granted(instance) => match app.onboarding.page_of(&claimed).await? {
+            Arrived::Request(_) => renewal_elsewhere(&app, &claimed, instance).await,
+            here @ Arrived::Instance(_) => Ok(see(here)),
+        },
     }
 }
 

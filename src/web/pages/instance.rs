@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::stopped::stopped;
 use super::{Action, ProblemPage};
 use crate::elements::{Connection, Instance, InstanceState, Problem, ProblemKind};
+use crate::reference::Reference;
 use crate::storage::StorageError;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -21,7 +22,8 @@ const SHOW_ELAPSED_AFTER: time::Duration = time::Duration::seconds(5);
 #[template(path = "finishing.html")]
 struct FinishingPage {
     frame: Frame,
-    feed: String,
+    /// Without one the page loads itself again.
+    feed: Option<String>,
     looking: bool,
     elapsed: Option<String>,
     reference: String,
@@ -74,6 +76,7 @@ pub async fn instance(
         InstanceState::Unknown(_) => finishing(&app, &instance, true).show(),
         InstanceState::Failed(problem) => failed(&app, &instance, problem).show(),
         InstanceState::Connected(connection) => connected(&app, &instance, connection).await?.show(),
+        InstanceState::NeedsAttention(..) if instance.renewing => finishing(&app, &instance, false).show(),
         _ => stopped(&app, &instance).await?.show(),
     }
 }
@@ -81,7 +84,8 @@ pub async fn instance(
 /// What a watcher has seen; the feed speaks up as soon as something else is true.
 pub(super) fn seen(instance: &Instance) -> String {
     let first_event = if instance.first_event_at.is_some() { "-proven" } else { "" };
-    format!("{}{first_event}", instance.state.as_str())
+    let renewing = if instance.renewing { "-renewing" } else { "" };
+    format!("{}{first_event}{renewing}", instance.state.as_str())
 }
 
 /// The feed of an instance, for a page that shows it as it stands now.
@@ -91,13 +95,24 @@ pub fn feed_url(instance: &Instance) -> String {
 
 fn finishing(app: &Gangway, instance: &Instance, looking: bool) -> FinishingPage {
     let elapsed = app.clock.now() - instance.created_at;
+    let shown = elapsed >= SHOW_ELAPSED_AFTER && !instance.renewing;
     FinishingPage {
         frame: app.frame(),
-        feed: feed_url(instance),
+        feed: Some(feed_url(instance)),
         looking,
-        elapsed: (elapsed >= SHOW_ELAPSED_AFTER).then(|| in_words(elapsed)),
+        elapsed: shown.then(|| in_words(elapsed)),
         reference: instance.reference.to_string(),
     }
+}
+
+/// For a browser that may not watch the instance: the page loads itself again.
+pub(super) fn finishing_elsewhere(
+    app: &Gangway,
+    instance: &Instance,
+    reference: Reference,
+) -> Result<HttpResponse, Failure> {
+    let reference = reference.to_string();
+    FinishingPage { feed: None, reference, ..finishing(app, instance, false) }.show()
 }
 
 fn in_words(elapsed: time::Duration) -> String {

@@ -3,12 +3,14 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
+use uuid::Uuid;
 
 use super::connect::start;
-use super::instance::visible;
+use super::instance::{finishing_elsewhere, visible};
 use super::stopped::StoppedPage;
 use crate::elements::{Instance, InstanceState};
 use crate::reference::Reference;
+use crate::storage::ClaimedRequest;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{Admitted, BrowserSession, ReconnectLink};
@@ -57,6 +59,19 @@ pub async fn keep_account(
         return Err(Failure::Conflict(instance.state.as_str()));
     }
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, format!("/instances/{}", instance.id))).finish())
+}
+
+/// What became of an approval that another browser's connection was renewed with.
+pub(super) async fn renewal_elsewhere(
+    app: &Gangway,
+    claimed: &ClaimedRequest,
+    instance: Uuid,
+) -> Result<HttpResponse, Failure> {
+    let instance = app.storage.instance(instance).await?.ok_or(Failure::NotFound)?;
+    if instance.renewing {
+        return finishing_elsewhere(app, &instance, claimed.reference);
+    }
+    StoppedPage::renewed_elsewhere(app, &instance, claimed.reference).show()
 }
 
 fn renewable(instance: &Instance) -> Result<(), Failure> {

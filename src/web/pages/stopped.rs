@@ -4,8 +4,9 @@
 use askama::Template;
 
 use super::Action;
-use crate::elements::{Instance, InstanceState, ProblemKind};
+use crate::elements::{Instance, InstanceState, Problem, ProblemKind};
 use crate::mailchimp::PROVIDER;
+use crate::reference::Reference;
 use crate::storage::StorageError;
 use crate::web::Gangway;
 use crate::web::view::{Frame, Moment};
@@ -114,22 +115,60 @@ async fn receipt(app: &Gangway, instance: &Instance) -> Result<Vec<Done>, Storag
 impl StoppedPage {
     /// For whoever opened a reconnect link.
     pub(super) fn asking_to_renew(app: &Gangway, instance: &Instance, target: String) -> Self {
+        let sentences = [
+            "You will go to MailChimp to approve, then come straight back.",
+            "The connection keeps its place, and everything that was received.",
+        ];
         let label = format!("Approve at {PROVIDER}");
+        let actions = vec![Action { label, target, post: true }];
+        let words = ("MailChimp needs your approval again", &sentences[..]);
+        Self { actions, ..Self::for_another_browser(app, instance, instance.reference, words) }
+    }
+
+    /// For whoever approved in another browser than the one the connection was made in.
+    pub(super) fn renewed_elsewhere(app: &Gangway, instance: &Instance, reference: Reference) -> Self {
+        let other = |problem: &Problem| problem.kind == ProblemKind::OtherAccount;
+        let words: (_, &[_]) = match &instance.state {
+            InstanceState::Connected(_) => (
+                "MailChimp is connected again",
+                &["Your approval has arrived, and the connection works. You may close this page."],
+            ),
+            state if state.problem().is_some_and(other) => (
+                "This is another MailChimp account",
+                &[
+                    "You approved with another account than the one that was connected before.",
+                    "Whoever made the connection is asked whether that is meant. Or approve by the same link with the earlier account.",
+                ],
+            ),
+            _ => (
+                "The approval was not accepted",
+                &[
+                    "Nothing was changed by it, and what was received is kept.",
+                    "Please ask for a new link, or tell us the reference below.",
+                ],
+            ),
+        };
+        Self::for_another_browser(app, instance, reference, words)
+    }
+
+    fn for_another_browser(
+        app: &Gangway,
+        instance: &Instance,
+        reference: Reference,
+        (headline, sentences): (&str, &[&'static str]),
+    ) -> Self {
         Self {
             frame: app.frame(),
-            headline: "MailChimp needs your approval again".to_owned(),
-            sentences: vec![
-                "You will go to MailChimp to approve, then come straight back.",
-                "The connection keeps its place, and everything that was received.",
-            ],
-            actions: vec![Action { label, target, post: true }],
+            headline: headline.to_owned(),
+            sentences: sentences.to_vec(),
+            actions: Vec::new(),
             name: instance.name.clone(),
             state: instance.state.as_str(),
             since: instance.state.problem().map(|problem| problem.since.into()),
             receipt: Vec::new(),
             remove_the_app: false,
             feed: None,
-            reference: instance.reference.to_string(),
+            reference: reference.to_string(),
         }
     }
 }
