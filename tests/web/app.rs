@@ -135,6 +135,13 @@ impl TestApp {
         assert_eq!(answer.status(), 200);
     }
 
+    /// The customer removes the app inside the stand-in Mailchimp.
+    pub async fn revoke(&self) {
+        let request = self.client.post(format!("{}/_sim/revoke", self.simulator));
+        let answer = request.header("Accept", "application/json").send().await.unwrap();
+        assert!(!answer.status().is_client_error() && !answer.status().is_server_error());
+    }
+
     pub fn browser(&self) -> Browser {
         Browser::of(&self.origin)
     }

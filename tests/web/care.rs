@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::app::{Browser, TestApp, location, plain};
 
-fn id_of(result: &str) -> &str {
+pub fn id_of(result: &str) -> &str {
     result.rsplit('/').next().unwrap()
 }
 
 /// A call at the stand-in Cloud Elements with the account's secrets: somebody else's hand.
-async fn upstream(app: &TestApp, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+pub async fn upstream(app: &TestApp, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
     use secrecy::ExposeSecret;
     let access = &app.config.cloud_elements;
     let credentials = format!(
@@ -27,13 +27,13 @@ async fn upstream(app: &TestApp, method: Method, path: &str, body: Option<Value>
     (answer.status(), answer.json().await.unwrap_or_default())
 }
 
-async fn check(operator: &Browser, id: &str) -> crate::app::Page {
+pub async fn check(operator: &Browser, id: &str) -> crate::app::Page {
     let answer = operator.form(&format!("/admin/instances/{id}/check"), &[]).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     operator.page(&location(&answer)).await
 }
 
-fn state(page: &crate::app::Page) -> String {
+pub fn state(page: &crate::app::Page) -> String {
     page.one("main > p[role=status]").replace("State:", "").trim().to_owned()
 }
 
@@ -78,8 +78,6 @@ async fn a_cloud_elements_that_does_not_answer_says_nothing_about_an_instance() 
 async fn checks_come_by_themselves_soon_and_then_once_a_day() {
     let app = TestApp::start().await;
     let (browser, result) = app.connected().await;
-    let revoke =
-        || plain().post(format!("{}/_sim/revoke", app.simulator)).header("Accept", "application/json");
     app.clock.advance(time::Duration::minutes(2));
     let database = app.database().await;
     let audiences = async || -> Option<String> {
@@ -92,7 +90,7 @@ async fn checks_come_by_themselves_soon_and_then_once_a_day() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(audiences().await.as_deref(), Some(r#"["b7e51c90aa","c19d20f4e2"]"#));
-    revoke().send().await.unwrap();
+    app.revoke().await;
     assert_eq!(browser.headline(&result).await, "MailChimp is connected", "nobody has looked yet");
     app.clock.advance(time::Duration::hours(27));
     browser.wait_for(&result, "MailChimp needs your approval again").await;
@@ -113,7 +111,7 @@ async fn approving_again_keeps_id_history_and_callback_url() {
     app.add_contact("mira@reader.example").await;
     browser.wait_for(&result, "First event received").await;
     let before = app.ledger().await;
-    plain().post(format!("{}/_sim/revoke", app.simulator)).send().await.unwrap();
+    app.revoke().await;
     let operator = app.operator().await;
     assert_eq!(state(&check(&operator, id_of(&result)).await), "needs attention");
     let page = browser.page(&result).await;
@@ -258,7 +256,7 @@ async fn the_operators_disconnect_asks_for_the_name() {
 }
 
 /// The findings of a comparison, as pairs of difference and result.
-async fn compared(operator: &Browser, form: &[(&str, &str)]) -> Vec<(String, String)> {
+pub async fn compared(operator: &Browser, form: &[(&str, &str)]) -> Vec<(String, String)> {
     let answer = operator.form("/admin/reconcile", form).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let page = crate::app::Page { status: answer.status(), text: answer.text().await.unwrap() };
