@@ -59,6 +59,17 @@ async fn c11_a_file_that_is_no_database_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trying_out_writes_every_time() {
+    let bench = Bench::sqlite().await;
+    let wal = || std::fs::read(bench.folder.path().join("data/gangway.db-wal")).unwrap();
+    for _ in 0..3 {
+        let before = wal();
+        bench.storage.try_out().await.unwrap();
+        assert!(wal() != before, "the disk is not tried by a write that changes nothing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c11_a_database_that_was_emptied_or_damaged_is_refused_and_a_copy_opens() {
     let bench = Bench::sqlite().await;
     let id = bench.connected().await.id;
