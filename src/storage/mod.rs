@@ -22,7 +22,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 use crate::seal::{DoesNotOpen, Place, Sealer};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
@@ -157,6 +157,13 @@ impl Storage {
             (&POSTGRES, "BEGIN", None)
         };
         let options: AnyConnectOptions = url.parse()?;
+        // A pool would try a broken file for ten seconds and then not say why. Held until the pools are open:
+        // the last connection to close rewrites the file.
+        let mut first = None;
+        if let Some(pragmas) = pragmas {
+            let connection = first.insert(AnyConnection::connect_with(&options).await?);
+            connection.execute(pragmas).await?;
+        }
         let pool = |connections| {
             AnyPoolOptions::new()
                 .max_connections(connections)
@@ -177,6 +184,9 @@ impl Storage {
         let storage =
             Self { readers, writer: Writer::start(writing, begin), sealer, file: file.map(Arc::new) };
         storage.check_key().await?;
+        if let Some(first) = first {
+            first.close().await?;
+        }
         Ok(storage)
     }
 
