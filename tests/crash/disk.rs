@@ -1,17 +1,16 @@
 //! A disk that fails: full, read-only, locked, or unable to sync. What was answered with 200 is stored,
 //! once; the rest is 503; and Gangway goes on by itself, or says clearly that it cannot.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use gangway::elements::SignatureKey;
 use reqwest::StatusCode;
 
 use crate::app::{Browser, plain};
 use crate::child::{Order, Running, database_url};
 use crate::kill::Stage;
+use crate::sender::Sender;
 
 /// A small disk of its own; `None`, said aloud, where mounting is not allowed.
 struct SmallDisk(PathBuf);
@@ -42,60 +41,6 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A connected instance that can be sent notifications.
-struct Sender {
-    url: String,
-    key: SignatureKey,
-    acknowledged: HashSet<String>,
-    sent: u32,
-}
-
-impl Sender {
-    async fn connect(stage: &Stage) -> Self {
-        let browser = Browser::of(&stage.origin);
-        let page = browser.connect().await;
-        browser.wait_for(&page, "MailChimp is connected").await;
-        let configuration = &stage.ledger().await["instances"][0]["configuration"];
-        let text = |key: &str| configuration[key].as_str().unwrap().to_owned();
-        let key = SignatureKey::from_stored(text("event.notification.signature.key")).unwrap();
-        Self { url: text("event.notification.callback.url"), key, acknowledged: HashSet::new(), sent: 0 }
-    }
-
-    async fn send(&mut self, bytes: usize) -> StatusCode {
-        self.sent += 1;
-        let id = self.sent.to_string();
-        let filler = "x".repeat(bytes);
-        let body =
-            format!(r#"{{"id":"{id}","message":{{"raw":"{filler}","events":[{{"eventType":"CREATED"}}]}}}}"#);
-        let request =
-            plain().post(&self.url).header("Elements-Webhook-Signature", self.key.sign(body.as_bytes()));
-        let answer = request.body(body).send().await.unwrap();
-        let status = answer.status();
-        if status == StatusCode::OK {
-            self.acknowledged.insert(id);
-        } else {
-            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-            assert!(answer.headers().contains_key("retry-after"));
-        }
-        status
-    }
-
-    /// Everything acknowledged is stored, and nothing twice.
-    async fn check(&self, folder: &Path) {
-        let pool = sqlx::SqlitePool::connect(&database_url(folder)).await.unwrap();
-        let stored: Vec<String> =
-            sqlx::query_scalar("SELECT notification_id FROM notifications").fetch_all(&pool).await.unwrap();
-        let once: HashSet<String> = stored.iter().cloned().collect();
-        assert_eq!(once.len(), stored.len(), "none twice");
-        assert!(self.acknowledged.is_subset(&once), "{:?}", self.acknowledged.difference(&once));
-        let halves: i64 = sqlx::query_scalar("SELECT count(*) FROM notifications n WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.notification = n.seq)")
-            .fetch_one(&pool)
-            .await
-            .unwrap();
-        assert_eq!(halves, 0, "no half of one");
-    }
-}
-
 async fn stage_on(disk: &SmallDisk) -> Stage {
     let mut stage = Stage::set().await;
     stage.order = Order { folder: disk.0.join("data"), ..stage.order.clone() };
@@ -111,12 +56,12 @@ async fn c09_a_full_disk_acknowledges_nothing_it_has_not_and_recovers_without_a_
     let Some(disk) = SmallDisk::mount() else { return };
     let stage = stage_on(&disk).await;
     let _child = Running::start(&stage.order);
-    let mut sender = Sender::connect(&stage).await;
+    let sender = Sender::connect(&stage).await;
     assert_eq!(sender.send(100).await, StatusCode::OK);
     let mut refused = 0;
     while refused < 20 {
         refused += u32::from(sender.send(20_000).await != StatusCode::OK);
-        assert!(sender.sent < 1000, "the disk never filled");
+        assert!(sender.sent() < 1000, "the disk never filled");
     }
     disk.remount("size=64m");
     for _ in 0..50 {
@@ -130,7 +75,7 @@ async fn a_disk_that_turns_read_only_acknowledges_nothing_and_a_start_on_it_says
     let Some(disk) = SmallDisk::mount() else { return };
     let stage = stage_on(&disk).await;
     let child = Running::start(&stage.order);
-    let mut sender = Sender::connect(&stage).await;
+    let sender = Sender::connect(&stage).await;
     assert_eq!(sender.send(100).await, StatusCode::OK);
     child.kill();
     disk.remount("ro");
@@ -153,7 +98,7 @@ async fn a_disk_that_turns_read_only_acknowledges_nothing_and_a_start_on_it_says
 async fn c08_a_database_locked_for_ten_seconds_loses_nothing() {
     let stage = Stage::set().await;
     let _child = Running::start(&stage.order);
-    let mut sender = Sender::connect(&stage).await;
+    let sender = Sender::connect(&stage).await;
     let pool = sqlx::SqlitePool::connect(&database_url(&stage.order.folder)).await.unwrap();
     let mut other = pool.acquire().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *other).await.unwrap();
@@ -166,7 +111,7 @@ async fn c08_a_database_locked_for_ten_seconds_loses_nothing() {
     let back = tokio::spawn(async move { browser.get(&callback).await.status() });
     tokio::time::sleep(Duration::from_secs(8)).await;
     sqlx::query("ROLLBACK").execute(&mut *other).await.unwrap();
-    let (mut sender, status) = late.await.unwrap();
+    let (sender, status) = late.await.unwrap();
     assert!(matches!(status, StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE));
     assert!(back.await.unwrap().is_redirection(), "the customer waited, and got there");
     assert_eq!(sender.send(100).await, StatusCode::OK);
@@ -209,7 +154,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_until_a_restart() {
     let stage = Stage::set().await;
     let environment = [("LD_PRELOAD", library.as_path()), ("SYNC_FAILS_WHILE", flag.as_path())];
     let child = Running::start_with(&stage.order, &environment);
-    let mut sender = Sender::connect(&stage).await;
+    let sender = Sender::connect(&stage).await;
     for _ in 0..5 {
         assert_eq!(sender.send(100).await, StatusCode::OK);
     }

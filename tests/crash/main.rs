@@ -16,6 +16,8 @@
 mod app;
 mod child;
 mod disk;
+mod flood;
 mod kill;
+mod sender;
 mod simulation;
 mod upstream;
