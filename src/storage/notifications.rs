@@ -92,6 +92,8 @@ impl Write for StoreNotification {
         .bind(body.as_slice())
         .fetch_optional(&mut *connection)
         .await?;
+        // The other may stand in a WAL that a killed process did not sync. The insert has moved the row counter
+        // on (AUTOINCREMENT), so this commit syncs it: a look before the insert would not.
         let Some(seq) = seq else { return Ok(Arrival::Duplicate) };
         for (position, event) in (0_i64..).zip(decoded.iter().flat_map(|decoded| &decoded.events)) {
             insert_event(connection, seq, position, &instance, event).await?;

@@ -1,6 +1,7 @@
 //! What no crash may break: every started onboarding ends in a true state, no instance is made twice, none
-//! is forgotten, no code is spent twice. A child process killed at every named point and at random; the
-//! same in one process on injected time, by the thousand; and a disk that fails.
+//! is forgotten, no code is spent twice, and no notification that was acknowledged is lost. A child process
+//! killed at every named point and at random; the same in one process on injected time, by the thousand; a
+//! disk that fails, a power cut, and a backup taken meanwhile.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,7 +18,9 @@ mod app;
 mod child;
 mod disk;
 mod flood;
+mod image;
 mod kill;
+mod power;
 mod sender;
 mod simulation;
 mod upstream;

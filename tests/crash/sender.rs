@@ -1,11 +1,11 @@
 //! A connected instance that is sent notifications, one by one or by a flood, and remembers which of them were
 //! acknowledged. What an id was sent with can be told from the id, so that what is stored can be compared.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gangway::elements::SignatureKey;
 use rand::rngs::StdRng;
@@ -25,7 +25,9 @@ pub struct Sender {
     url: String,
     key: SignatureKey,
     sent: AtomicU64,
-    acknowledged: Mutex<HashSet<String>>,
+    /// With the length that the watched file had by then.
+    acknowledged: Mutex<HashMap<String, u64>>,
+    watched: Option<PathBuf>,
 }
 
 impl Sender {
@@ -37,7 +39,12 @@ impl Sender {
         let text = |key: &str| configuration[key].as_str().unwrap().to_owned();
         let key = SignatureKey::from_stored(text("event.notification.signature.key")).unwrap();
         let url = text("event.notification.callback.url");
-        Self { url, key, sent: AtomicU64::new(0), acknowledged: Mutex::default() }
+        Self { url, key, sent: AtomicU64::new(0), acknowledged: Mutex::default(), watched: None }
+    }
+
+    /// Notes how long this file is at each acknowledgement.
+    pub fn watching(self, file: &Path) -> Self {
+        Self { watched: Some(file.to_owned()), ..self }
     }
 
     /// How many were made so far.
@@ -46,11 +53,26 @@ impl Sender {
     }
 
     pub fn acknowledged(&self) -> HashSet<String> {
-        self.acknowledged.lock().unwrap().clone()
+        self.acknowledged_within(u64::MAX)
+    }
+
+    /// Waits until a flood has brought so many.
+    pub async fn until_acknowledged(&self, count: usize) {
+        let started = Instant::now();
+        while self.acknowledged().len() < count {
+            assert!(started.elapsed() < Duration::from_secs(120), "the flood does not get through");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What was acknowledged before the watched file grew beyond `length`.
+    pub fn acknowledged_within(&self, length: u64) -> HashSet<String> {
+        let acknowledged = self.acknowledged.lock().unwrap();
+        acknowledged.iter().filter(|(_, by)| **by <= length).map(|(id, _)| id.clone()).collect()
     }
 
     /// The id of a new one of so many bytes.
-    fn fresh(&self, bytes: usize) -> String {
+    pub fn fresh(&self, bytes: usize) -> String {
         format!("{}-{bytes}", self.sent.fetch_add(1, Ordering::SeqCst))
     }
 
@@ -60,13 +82,14 @@ impl Sender {
     }
 
     /// Sends the one of this id, to a Gangway that may be gone.
-    async fn deliver(&self, client: &Client, id: &str) -> reqwest::Result<StatusCode> {
+    pub async fn deliver(&self, client: &Client, id: &str) -> reqwest::Result<StatusCode> {
         let body = body(id);
         let request = client.post(&self.url).header("Elements-Webhook-Signature", self.key.sign(&body));
         let answer = request.body(body).send().await?;
         let status = answer.status();
         if status == StatusCode::OK {
-            self.acknowledged.lock().unwrap().insert(id.to_owned());
+            let length = self.watched.as_ref().map_or(0, |file| std::fs::metadata(file).unwrap().len());
+            self.acknowledged.lock().unwrap().entry(id.to_owned()).or_insert(length);
         } else {
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
             assert!(answer.headers().contains_key("retry-after"));
@@ -128,7 +151,7 @@ fn body(id: &str) -> Vec<u8> {
 }
 
 /// What of `expected` is not stored; or what is wrong there: a damaged file, one twice, half of one.
-async fn missing(folder: &Path, expected: &HashSet<String>) -> Result<Vec<String>, String> {
+pub async fn missing(folder: &Path, expected: &HashSet<String>) -> Result<Vec<String>, String> {
     let told = |error: sqlx::Error| error.to_string();
     let pool = SqlitePool::connect(&database_url(folder)).await.map_err(told)?;
     let verdict: String =
