@@ -15,6 +15,7 @@
 #[path = "../web/app.rs"]
 #[expect(dead_code, reason = "the harness of the HTTP suite; not all of it is needed here")]
 mod app;
+mod backup;
 mod child;
 mod disk;
 mod flood;
