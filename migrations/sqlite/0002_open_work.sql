@@ -34,4 +34,4 @@ UPDATE instances SET next_check_at = connected_at WHERE state IN ('connected', '
 UPDATE instances SET notification_count = (SELECT count(*) FROM notifications WHERE notifications.instance = instances.id);
 
 CREATE INDEX instances_by_next_check ON instances (next_check_at) WHERE next_check_at IS NOT NULL;
-CREATE INDEX instances_by_element_instance ON instances (element_instance_id) WHERE element_instance_id IS NOT NULL;
+CREATE INDEX instances_by_element_instance ON instances (element_instance_id, id) WHERE element_instance_id IS NOT NULL;

@@ -8,6 +8,9 @@ use super::statement::Statement;
 use super::{Storage, StorageError};
 use crate::clock::to_milliseconds;
 
+pub(super) const DUE: &str =
+    "SELECT id, next_check_at FROM instances WHERE next_check_at <= $1 ORDER BY next_check_at LIMIT $2";
+
 impl Storage {
     /// At most `limit` instances whose check is due; each is put off to `next` and so claimed.
     pub async fn due_checks(
@@ -16,8 +19,7 @@ impl Storage {
         next: OffsetDateTime,
         limit: u16,
     ) -> Result<Vec<Uuid>, StorageError> {
-        let query = "SELECT id, next_check_at FROM instances WHERE next_check_at <= $1 ORDER BY next_check_at LIMIT $2";
-        let due: Vec<(String, i64)> = sqlx::query_as(query)
+        let due: Vec<(String, i64)> = sqlx::query_as(DUE)
             .bind(to_milliseconds(now))
             .bind(i64::from(limit))
             .fetch_all(&self.readers)

@@ -78,6 +78,14 @@ pub struct Page<T> {
     pub next: Option<Uuid>,
 }
 
+pub(super) fn page_query(condition: &str) -> String {
+    format!("SELECT {COLUMNS} FROM instances WHERE id < $1 {condition} ORDER BY id DESC LIMIT $2")
+}
+
+pub(super) fn by_element_instance() -> String {
+    format!("SELECT {COLUMNS} FROM instances WHERE element_instance_id = $1 ORDER BY id DESC LIMIT 1")
+}
+
 fn signature_key_place(id: &str) -> Place<'_> {
     Place { table: "instances", column: "signature_key", row: id }
 }
@@ -109,11 +117,7 @@ impl Storage {
     ) -> Result<Page<Instance>, StorageError> {
         let after = after.unwrap_or(Uuid::max()).to_string();
         let limit = i64::from(limit);
-        let query = |condition: &str| {
-            sqlx::AssertSqlSafe(format!(
-                "SELECT {COLUMNS} FROM instances WHERE id < $1 {condition} ORDER BY id DESC LIMIT $2"
-            ))
-        };
+        let query = |condition| sqlx::AssertSqlSafe(page_query(condition));
         let rows = match state {
             None => sqlx::query(query("")).bind(after).bind(limit + 1).fetch_all(&self.readers).await?,
             Some(state) => {
@@ -130,10 +134,8 @@ impl Storage {
 
     /// The instance that Cloud Elements knows by this id.
     pub async fn instance_of_element_instance(&self, id: i64) -> Result<Option<Instance>, StorageError> {
-        let query = format!(
-            "SELECT {COLUMNS} FROM instances WHERE element_instance_id = $1 ORDER BY id DESC LIMIT 1"
-        );
-        let row = sqlx::query(sqlx::AssertSqlSafe(query)).bind(id).fetch_optional(&self.readers).await?;
+        let query = sqlx::AssertSqlSafe(by_element_instance());
+        let row = sqlx::query(query).bind(id).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
 

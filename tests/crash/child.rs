@@ -71,6 +71,13 @@ impl Running {
         panic!("the child ended before it said {word}");
     }
 
+    /// The most it ever had in memory, in KiB.
+    pub fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// `kill -9`
     pub fn kill(mut self) {
         self.process.kill().unwrap();

@@ -18,9 +18,13 @@ mod app;
 mod backup;
 mod child;
 mod disk;
+#[path = "../web/fake.rs"]
+#[expect(dead_code, reason = "the scripted upstream of the HTTP suite; one of its scripts is needed here")]
+mod fake;
 mod flood;
 mod image;
 mod kill;
+mod memory;
 mod power;
 mod sender;
 mod simulation;

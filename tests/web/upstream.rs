@@ -154,9 +154,13 @@ async fn b11_a_dripping_answer_ends_at_the_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn b12_a_redirect_is_not_followed_and_carries_no_secret_there() {
     let elsewhere = Fake::start(Script::Cut).await;
-    let (_app, fake, browser, result) = with_script(Script::Redirect(elsewhere.url.clone())).await;
-    assert_eq!(browser.page(&result).await.fact("Code"), "setup_refused");
-    assert_eq!(fake.creates(), 1);
+    for target in
+        [elsewhere.url.as_str(), "file:///etc/passwd", "http://169.254.169.254/latest/", "//elsewhere"]
+    {
+        let (_app, fake, browser, result) = with_script(Script::Redirect(target.to_owned())).await;
+        assert_eq!(browser.page(&result).await.fact("Code"), "setup_refused", "{target}");
+        assert_eq!((fake.creates(), fake.requests.load(Ordering::SeqCst)), (1, 1), "{target}");
+    }
     assert_eq!(elsewhere.requests.load(Ordering::SeqCst), 0);
 }
 

@@ -122,3 +122,27 @@ async fn c14_a_migration_that_ends_half_way_leaves_the_old_tables() {
     assert!(SQLITE.iter().all(|migration| !migration.no_tx), "each runs in a transaction");
     assert!(POSTGRES.iter().all(|migration| !migration.no_tx));
 }
+
+/// With a million instances a start, the background and a page of the console must find what they want by an
+/// index; the speed itself is measured in `benches/`.
+#[tokio::test(flavor = "multi_thread")]
+async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
+    use crate::storage::{checks, instances};
+    let bench = Bench::sqlite().await;
+    for query in [
+        checks::DUE.to_owned(),
+        instances::page_query(""),
+        instances::page_query("AND state = $3"),
+        instances::by_element_instance(),
+        "SELECT id FROM instances ORDER BY id DESC LIMIT 1".to_owned(),
+        "SELECT seq FROM timeline WHERE instance = $1 ORDER BY seq LIMIT 500".to_owned(),
+    ] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(explain).fetch_all(&bench.raw().await).await.unwrap();
+        for (.., step) in plan {
+            let by_index = !step.starts_with("SCAN") || step.contains("USING");
+            assert!(by_index && !step.contains("TEMP B-TREE"), "{query}: {step}");
+        }
+    }
+}
