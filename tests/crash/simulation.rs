@@ -99,10 +99,11 @@ impl Trial {
         Life { runtime, onboarding, storage }
     }
 
-    fn crash(life: Life) {
+    fn crash(life: Life, upstream: &Upstream) {
         let Life { runtime, onboarding, storage } = life;
         runtime.shutdown_background();
         drop((onboarding, storage));
+        upstream.deal_with_what_was_sent();
     }
 
     /// One customer comes back, now and then in two tabs at once.
@@ -132,16 +133,16 @@ impl Trial {
                 life.runtime.spawn(async move { onboarding.recover().await });
             }
             if self.random.random_range(0..4) == 0 {
-                Self::crash(life);
+                Self::crash(life, upstream);
                 life = self.live(true);
             }
         }
-        Self::crash(life);
+        Self::crash(life, upstream);
         // From here on nothing goes wrong any more: everything must come to an end.
         upstream.with(self.seed, |world| world.faulty = false);
         let life = self.live(false);
         let outcome = self.settle(&life, upstream);
-        Self::crash(life);
+        Self::crash(life, upstream);
         outcome
     }
 
@@ -195,11 +196,11 @@ fn whatever_a_seed_does_every_onboarding_ends_in_a_true_state() {
         None => 0..number("SIMULATION_SEEDS").unwrap_or(1000),
     };
     let server = Runtime::new().unwrap();
-    let upstream = server.block_on(Upstream::start());
     let (next, all, good) = (AtomicU64::new(seeds.start), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
             scope.spawn(|| {
+                let upstream = server.block_on(Upstream::start());
                 loop {
                     let seed = next.fetch_add(1, Ordering::SeqCst);
                     if seed >= seeds.end {
