@@ -80,7 +80,11 @@ impl Onboarding {
                 tracing::info!(instance = %id, "a grant code that was never sent is sent now");
                 self.provision(ticket, NewInstanceRow { instance, signature_key }, code).await;
             }
-            Ok(_) => self.give_up(ticket, instance, ProblemKind::NotSent).await,
+            // Marked as sent, so that nobody sends it after it was called off.
+            Ok(_) if self.may_send(ticket).await => {
+                self.give_up(ticket, instance, ProblemKind::NotSent).await;
+            }
+            Ok(_) => {}
             Err(error) => tracing::error!(instance = %id, %error, "an open row could not be read"),
         }
     }

@@ -101,7 +101,8 @@ impl Trial {
 
     fn crash(life: Life, upstream: &Upstream) {
         let Life { runtime, onboarding, storage } = life;
-        runtime.shutdown_background();
+        // Not in the background: a worker that is still at it might send a code after all.
+        runtime.shutdown_timeout(Duration::from_secs(10));
         drop((onboarding, storage));
         upstream.deal_with_what_was_sent();
     }
@@ -154,14 +155,14 @@ impl Trial {
             }
             life.storage.instances(None, None, 500).await.unwrap().items
         });
-        let mut ours = Vec::new();
+        let (mut ours, mut failed) = (Vec::new(), Vec::new());
         for row in &rows {
             match row.state.as_str() {
                 "connected" => ours.push((
                     row.state.connection().unwrap().element_instance_id,
                     format!("gangway-{}", row.id),
                 )),
-                "failed" => {}
+                "failed" => failed.push((row.id, row.state.problem().map(|problem| problem.kind))),
                 other => panic!("seed {}: an instance is {other} in the end", self.seed),
             }
         }
@@ -169,7 +170,7 @@ impl Trial {
         upstream.with(self.seed, |world| {
             let tag = |one: &serde_json::Value| one["tags"][0].as_str().unwrap().to_owned();
             let theirs: Vec<_> = world.instances.iter().map(|(id, one)| (*id, tag(one))).collect();
-            assert_eq!(ours, theirs, "seed {}: connected here, existing there", self.seed);
+            assert_eq!(ours, theirs, "seed {}: connected here, existing there; failed {failed:?}", self.seed);
             for (code, spent) in &world.codes {
                 assert_eq!(*spent, 1, "seed {}: {code} was spent once", self.seed);
             }
