@@ -5,4 +5,4 @@ mod feed;
 mod inbox;
 
 pub use feed::{Feed, Watcher};
-pub use inbox::{Inbox, Recipient, SignedNotification, Trial, UnknownRecipient};
+pub use inbox::{Inbox, NoRoom, Recipient, Share, SignedNotification, Trial, UnknownRecipient};

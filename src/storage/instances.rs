@@ -225,7 +225,9 @@ impl Storage {
                 then.push(authorization_requests::forgetting_idle_codes(after.id));
             }
         }
-        self.writer.write(Deciding { first, then }).await
+        let written = self.writer.write(Deciding { first, then }).await;
+        self.recipients.forget(after.id);
+        written
     }
 
     /// Makes a row, with work to do, for an instance that exists upstream and has none here. Answers whether

@@ -9,6 +9,7 @@ mod instances;
 mod notifications;
 mod open_work;
 mod operators;
+mod recipients;
 mod statement;
 mod timeline;
 mod writer;
@@ -30,6 +31,7 @@ pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
 pub use notifications::{Arrival, NewNotification};
 pub use open_work::{Lease, OpenWork, Ticket, Work};
 pub use operators::{Operator, TokenHash};
+pub use recipients::Recipient;
 use statement::Statement;
 pub use timeline::Step;
 use writer::Writer;
@@ -46,6 +48,7 @@ pub struct Storage {
     readers: AnyPool,
     writer: Writer,
     sealer: Sealer,
+    recipients: Arc<recipients::Recipients>,
     /// Held while this process has the SQLite file.
     file: Option<Arc<database_file::DatabaseFile>>,
 }
@@ -62,6 +65,9 @@ pub enum StorageError {
     /// Sealed under another key.
     #[error(transparent)]
     DoesNotOpen(#[from] DoesNotOpen),
+    /// More writes wait than may.
+    #[error("too much is waiting to be written")]
+    Busy,
     /// A sync failed earlier: what the disk has, nobody can tell.
     #[error("the disk failed to sync; nothing is acknowledged until Gangway is restarted")]
     DiskFailed,
@@ -181,8 +187,13 @@ impl Storage {
         let writing = pool(1).connect_with(options.clone()).await?;
         migrator.run(&writing).await?;
         let readers = pool(READERS).connect_with(options).await?;
-        let storage =
-            Self { readers, writer: Writer::start(writing, begin), sealer, file: file.map(Arc::new) };
+        let storage = Self {
+            readers,
+            writer: Writer::start(writing, begin),
+            sealer,
+            recipients: Arc::default(),
+            file: file.map(Arc::new),
+        };
         storage.check_key().await?;
         if let Some(first) = first {
             first.close().await?;

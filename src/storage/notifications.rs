@@ -34,6 +34,8 @@ pub struct NewNotification {
 pub enum Arrival {
     /// It is on disk.
     Stored,
+    /// It is on disk, beside an earlier one with the same id and another body.
+    StoredApart,
     /// It was on disk already.
     Duplicate,
     /// It was one to try the way out, and is not kept.
@@ -41,10 +43,15 @@ pub enum Arrival {
 }
 
 impl Storage {
-    /// Stores a notification; answers once it is on disk.
+    /// Stores a notification; answers once it is on disk. Refused, and to be sent again, where more waits
+    /// than may.
     pub async fn store_notification(&self, new: NewNotification) -> Result<Arrival, StorageError> {
-        let fingerprint = fingerprint(&new);
-        self.writer.write(StoreNotification { fingerprint, new }).await
+        let (instance, first) = (new.instance, new.first.is_some());
+        let stored = self.writer.write_unless_busy(StoreNotification::of(new)).await;
+        if first {
+            self.recipients.forget(instance);
+        }
+        stored
     }
 
     /// The kind of the first event of an instance, such as `CREATED contacts`.
@@ -56,67 +63,138 @@ impl Storage {
     }
 }
 
-/// Cloud Elements' id of the notification, or the body where there is none: with the instance, sixteen
-/// bytes of SHA-256, so that the index stays short.
-fn fingerprint(new: &NewNotification) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    hash.update(new.instance.as_bytes());
-    match new.decoded.as_ref().and_then(|decoded| decoded.id.as_deref()) {
-        Some(id) => hash.update([b"id".as_slice(), id.as_bytes()].concat()),
-        None => hash.update([b"body".as_slice(), &new.body].concat()),
-    }
-    hash.finalize().iter().copied().take(16).collect()
+struct StoreNotification {
+    /// Cloud Elements' id of the notification, or the body where there is none.
+    fingerprint: Fingerprint,
+    /// Its id and its body, for when another body came under the same id.
+    apart: Fingerprint,
+    new: NewNotification,
 }
 
-struct StoreNotification {
-    fingerprint: Vec<u8>,
-    new: NewNotification,
+/// With the instance, sixteen bytes of SHA-256, so that the index stays short.
+type Fingerprint = [u8; 16];
+
+fn fingerprint(instance: Uuid, parts: &[&[u8]]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    hash.update(instance.as_bytes());
+    for part in parts {
+        hash.update(part);
+    }
+    let mut short = Fingerprint::default();
+    for (to, from) in short.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    short
+}
+
+impl StoreNotification {
+    fn of(new: NewNotification) -> Self {
+        let id = new.decoded.as_ref().and_then(|decoded| decoded.id.as_deref());
+        let (fingerprint, apart) = if let Some(id) = id {
+            let (id, body) = (id.as_bytes(), Sha256::digest(&new.body));
+            (fingerprint(new.instance, &[b"id", id]), fingerprint(new.instance, &[b"apart", &body, id]))
+        } else {
+            let body = fingerprint(new.instance, &[b"body", &new.body]);
+            (body, body)
+        };
+        Self { fingerprint, apart, new }
+    }
+
+    /// Answers its place in the order of arrival; `None` where the fingerprint is taken.
+    async fn insert(
+        &self,
+        connection: &mut AnyConnection,
+        fingerprint: Fingerprint,
+        same_id_as: Option<i64>,
+    ) -> sqlx::Result<Option<i64>> {
+        let NewNotification { instance, decoded, headers, body, received_at, .. } = &self.new;
+        sqlx::query_scalar(
+            "INSERT INTO notifications (fingerprint, instance, notification_id, received_at, headers, body, decoded, \
+             same_id_as) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (fingerprint) DO NOTHING RETURNING seq",
+        )
+        .bind(fingerprint.as_slice().to_vec())
+        .bind(instance.to_string())
+        .bind(decoded.as_ref().and_then(|decoded| decoded.id.as_deref()))
+        .bind(to_milliseconds(*received_at))
+        .bind(headers.as_str())
+        .bind(body.as_slice())
+        .bind(i64::from(decoded.is_some()))
+        .bind(same_id_as)
+        .fetch_optional(connection)
+        .await
+    }
+
+    /// The id came before. The same body again is counted, another one is kept apart.
+    async fn again(&self, connection: &mut AnyConnection) -> sqlx::Result<(Option<i64>, Arrival)> {
+        let earlier: (i64, i64) = sqlx::query_as(
+            "SELECT seq, CASE WHEN body = $2 THEN 1 ELSE 0 END FROM notifications WHERE fingerprint = $1",
+        )
+        .bind(self.fingerprint.as_slice().to_vec())
+        .bind(self.new.body.as_slice())
+        .fetch_one(&mut *connection)
+        .await?;
+        let (seq, same) = earlier;
+        if same == 1 {
+            count_again(connection, self.fingerprint).await?;
+            return Ok((None, Arrival::Duplicate));
+        }
+        let apart = self.insert(connection, self.apart, Some(seq)).await?;
+        if apart.is_none() {
+            count_again(connection, self.apart).await?;
+            return Ok((None, Arrival::Duplicate));
+        }
+        Ok((apart, Arrival::StoredApart))
+    }
+
+    /// The instance has heard, and when; its first time is a line on its timeline.
+    async fn note_on_instance(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
+        let id = self.new.instance;
+        let at = to_milliseconds(self.new.received_at);
+        sqlx::query("UPDATE instances SET last_event_at = $2, notification_count = notification_count + 1 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(at)
+            .execute(&mut *connection)
+            .await?;
+        let Some(step) = &self.new.first else { return Ok(()) };
+        let first =
+            sqlx::query("UPDATE instances SET first_event_at = $2 WHERE id = $1 AND first_event_at IS NULL")
+                .bind(id.to_string())
+                .bind(at)
+                .execute(&mut *connection)
+                .await?;
+        if first.rows_affected() == 1 {
+            timeline::line(id, step).execute(connection).await?;
+        }
+        Ok(())
+    }
+}
+
+/// That a notification came again is written down, and so synced: the one that is there may stand in a WAL that
+/// a killed process did not sync.
+async fn count_again(connection: &mut AnyConnection, fingerprint: Fingerprint) -> sqlx::Result<()> {
+    sqlx::query("UPDATE notifications SET duplicates = duplicates + 1 WHERE fingerprint = $1")
+        .bind(fingerprint.as_slice().to_vec())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 impl Write for StoreNotification {
     type Output = Arrival;
 
     async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<Arrival> {
-        let NewNotification { instance, decoded, headers, body, received_at, first } = &self.new;
-        let id = *instance;
-        let instance = instance.to_string();
-        let seq: Option<i64> = sqlx::query_scalar(
-            "INSERT INTO notifications (fingerprint, instance, notification_id, received_at, headers, body) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (fingerprint) DO NOTHING RETURNING seq",
-        )
-        .bind(self.fingerprint.as_slice())
-        .bind(instance.as_str())
-        .bind(decoded.as_ref().and_then(|decoded| decoded.id.as_deref()))
-        .bind(to_milliseconds(*received_at))
-        .bind(headers.as_str())
-        .bind(body.as_slice())
-        .fetch_optional(&mut *connection)
-        .await?;
-        // The other may stand in a WAL that a killed process did not sync. The insert has moved the row counter
-        // on (AUTOINCREMENT), so this commit syncs it: a look before the insert would not.
-        let Some(seq) = seq else { return Ok(Arrival::Duplicate) };
-        for (position, event) in (0_i64..).zip(decoded.iter().flat_map(|decoded| &decoded.events)) {
+        let (seq, arrival) = match self.insert(connection, self.fingerprint, None).await? {
+            Some(seq) => (Some(seq), Arrival::Stored),
+            None => self.again(connection).await?,
+        };
+        let Some(seq) = seq else { return Ok(arrival) };
+        let instance = self.new.instance.to_string();
+        let events = self.new.decoded.iter().flat_map(|decoded| &decoded.events);
+        for (position, event) in (0_i64..).zip(events) {
             insert_event(connection, seq, position, &instance, event).await?;
         }
-        let at = to_milliseconds(*received_at);
-        sqlx::query("UPDATE instances SET last_event_at = $2, notification_count = notification_count + 1 WHERE id = $1")
-            .bind(instance.as_str())
-            .bind(at)
-            .execute(&mut *connection)
-            .await?;
-        if let Some(step) = first {
-            let first = sqlx::query(
-                "UPDATE instances SET first_event_at = $2 WHERE id = $1 AND first_event_at IS NULL",
-            )
-            .bind(instance.as_str())
-            .bind(at)
-            .execute(&mut *connection)
-            .await?;
-            if first.rows_affected() == 1 {
-                timeline::line(id, step).execute(connection).await?;
-            }
-        }
-        Ok(Arrival::Stored)
+        self.note_on_instance(connection).await?;
+        Ok(arrival)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool, Connection};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -15,7 +16,7 @@ use super::StorageError;
 
 /// So many writes commit together at most.
 const LARGEST_GROUP: usize = 512;
-/// So many wait at most; past that, senders wait in their own memory.
+/// So many wait at most; past that, senders wait in their own memory, or are told so.
 const QUEUE: usize = 4096;
 
 /// One piece of work that commits or leaves nothing.
@@ -68,6 +69,17 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Pending { write, output: None, reply });
         self.queue.send(job).await.map_err(|_| StorageError::Closed)?;
+        answer.await.map_err(|_| StorageError::Closed)?
+    }
+
+    /// The same, for a write that can be asked for again: refused where more waits than may.
+    pub(super) async fn write_unless_busy<W: Write>(&self, write: W) -> Result<W::Output, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Pending { write, output: None, reply });
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StorageError::Busy,
+            TrySendError::Closed(_) => StorageError::Closed,
+        })?;
         answer.await.map_err(|_| StorageError::Closed)?
     }
 

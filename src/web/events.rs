@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::Gangway;
 use super::failure::Failure;
 use crate::elements::Signature;
+use crate::events::Share;
 use crate::reference::Reference;
-use crate::storage::Arrival;
+use crate::storage::{Arrival, StorageError};
 
 const SIGNATURE: &str = "elements-webhook-signature";
 
@@ -25,6 +26,7 @@ pub async fn receive(
     let received = take(&request, &id, body, reference, &app).await;
     let result = match &received {
         Ok(Arrival::Stored) => "stored",
+        Ok(Arrival::StoredApart) => "stored_apart",
         Ok(Arrival::Duplicate) => "duplicate",
         Ok(Arrival::Tried) => "tried",
         Err(Failure::NotFound) => "unknown_instance",
@@ -33,6 +35,7 @@ pub async fn receive(
         Err(Failure::SignatureMismatch(_)) => "bad_signature",
         Err(Failure::TooLarge) => "too_large",
         Err(Failure::TooSlow) => "too_slow",
+        Err(Failure::Busy(_) | Failure::Storage(StorageError::Busy)) => "busy",
         Err(_) => "failed",
     };
     metrics::counter!("gangway_notifications_total", "result" => result).increment(1);
@@ -50,30 +53,41 @@ async fn take(
     let recipient = app.inbox.recipient(id).await?;
     let header = request.headers().get(SIGNATURE).map(HeaderValue::as_bytes);
     let signature = Signature::parse(header)?;
-    let limits = app.config.limits;
     let declared =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limits.notification_bytes as u64) {
-        return Err(Failure::TooLarge);
-    }
-    let body = tokio::time::timeout(limits.notification_deadline, read(body, limits.notification_bytes))
-        .await
-        .map_err(|_| Failure::TooSlow)??;
+    let (body, _share) = read(body, declared, app).await?;
     let notification = recipient.verify(&signature, body)?;
     Ok(app.inbox.accept(notification, kept(request.headers()), reference).await?)
 }
 
-/// The body as it comes, up to `limit` bytes.
-async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| Failure::BadRequest(error.to_string()))?;
-        if body.len() + chunk.len() > limit {
-            return Err(Failure::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
+/// The body as it comes, up to its limit and its deadline, with its share of the memory.
+async fn read(
+    mut payload: web::Payload,
+    declared: Option<u64>,
+    app: &Gangway,
+) -> Result<(Vec<u8>, Share), Failure> {
+    let limits = app.config.limits;
+    let limit = limits.notification_bytes;
+    let declared = usize::try_from(declared.unwrap_or_default()).unwrap_or(usize::MAX);
+    if declared > limit {
+        return Err(Failure::TooLarge);
     }
-    Ok(body)
+    let mut share = app.inbox.share();
+    share.cover(declared)?;
+    let reading = async {
+        let mut body = Vec::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| Failure::BadRequest(error.to_string()))?;
+            if body.len() + chunk.len() > limit {
+                return Err(Failure::TooLarge);
+            }
+            share.cover(body.len() + chunk.len())?;
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    };
+    let body = tokio::time::timeout(limits.notification_deadline, reading).await;
+    Ok((body.map_err(|_| Failure::TooSlow)??, share))
 }
 
 /// The headers worth keeping, as JSON pairs: what the sender said of itself and of the body. Not those of

@@ -138,6 +138,70 @@ async fn d08_d10_a_notification_that_comes_often_or_a_thousand_times_at_once_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_body_under_the_same_id_is_kept_apart() {
+    let one = Connected::new().await;
+    let texts = ["a", "b", "a", "b"];
+    for text in texts {
+        let body = format!(r#"{{"id":"7","message":{{"events":[]}},"text":"{text}"}}"#);
+        assert_eq!(one.send(body).await.status(), StatusCode::OK);
+    }
+    assert_eq!(one.stored().await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_signature_costs_no_look_into_the_database() {
+    let one = Connected::new().await;
+    assert_eq!(one.send(notification("7")).await.status(), StatusCode::OK);
+    let forged = async || {
+        let request = one.client.post(one.url()).body("{}");
+        request
+            .header("Elements-Webhook-Signature", sign("another key", b"{}"))
+            .send()
+            .await
+            .unwrap()
+            .status()
+    };
+    assert_eq!(forged().await, StatusCode::UNAUTHORIZED, "now it is known");
+    sqlx::query("ALTER TABLE instances RENAME TO elsewhere")
+        .execute(&one.app.database().await)
+        .await
+        .unwrap();
+    assert_eq!(forged().await, StatusCode::UNAUTHORIZED);
+    assert_eq!(one.send(notification("8")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d17_what_is_more_than_memory_may_hold_is_asked_to_come_again() {
+    let one = Connected::new().await;
+    let address = one.app.origin.trim_start_matches("http://").to_owned();
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "POST /events/{} HTTP/1.1\r\nHost: x\r\nContent-Length: 16777216\r\nElements-Webhook-Signature: {}\r\n\r\n",
+            one.id,
+            sign(&one.key, b"")
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        open.push(stream);
+    }
+    let mut answer = one.send(notification("7")).await;
+    for _ in 0..200 {
+        if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        answer = one.send(notification("7")).await;
+    }
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "64 MiB are spoken for");
+    assert!(answer.headers().contains_key("retry-after"));
+    drop(open);
+    while one.send(notification("7")).await.status() != StatusCode::OK {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn d11_a_body_over_the_limit_is_refused_declared_or_not() {
     let one = Connected::of(TestApp::with(|config| config.limits.notification_bytes = 100_000).await).await;
     let body = vec![b' '; 100_001];

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Gangway;
 use super::pages::ProblemPage;
 use crate::elements::{CallError, MalformedSignature, SignatureMismatch};
-use crate::events::UnknownRecipient;
+use crate::events::{NoRoom, UnknownRecipient};
 use crate::oauth::{InvalidAuthorizationResponse, NotPending};
 use crate::onboarding::{NotCompared, NotDisconnected};
 use crate::reference::Reference;
@@ -78,6 +78,9 @@ pub enum Failure {
     /// A body that did not arrive in time.
     #[error("refused: the body is too slow")]
     TooSlow,
+    /// Too much is under way; come back soon.
+    #[error("refused: {0}")]
+    Busy(#[from] NoRoom),
     /// The database does not answer.
     #[error("storage: {0}: {detail}", detail = innermost(.0))]
     Storage(#[from] StorageError),
@@ -146,6 +149,7 @@ impl Failure {
     pub(super) fn log(&self) {
         let code = self.words().code;
         match self {
+            Self::Storage(StorageError::Busy) => tracing::warn!(code, error = %self, "refused"),
             Self::Storage(_) | Self::Internal(_) => tracing::error!(code, error = %self, "failed"),
             Self::AuthorizeUrl(error) => tracing::error!(code, %error, "failed"),
             Self::NotFound | Self::SignInFirst(_) | Self::Other(_) => {
@@ -163,7 +167,7 @@ impl Failure {
             Self::TooMany(seconds) => {
                 builder.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
-            Self::Storage(_) => {
+            Self::Storage(_) | Self::Busy(_) => {
                 builder.insert_header((header::RETRY_AFTER, "5"));
             }
             _ => {}
@@ -175,7 +179,7 @@ impl Failure {
             });
             builder.content_type("application/problem+json");
             return match self {
-                Self::TooLarge | Self::TooSlow => closing(&mut builder, body.to_string()),
+                Self::TooLarge | Self::TooSlow | Self::Busy(_) => closing(&mut builder, body.to_string()),
                 _ => builder.body(body.to_string()),
             };
         }
@@ -223,7 +227,7 @@ impl ResponseError for Failure {
             Self::Gone | Self::LinkEnded => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Storage(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Other(status) => *status,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

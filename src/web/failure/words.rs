@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use super::Failure;
 use crate::mailchimp::PROVIDER;
 use crate::oauth::NotPending;
+use crate::storage::StorageError;
 use crate::web::pages::Action;
 
 /// What a failure says: the stable code, the headline, at most three sentences, and the way forward.
@@ -130,6 +131,12 @@ impl Failure {
             Self::TooSlow => {
                 words("too_slow", "That took too long", &["The request did not arrive in time."], Next::Home)
             }
+            Self::Busy(_) | Self::Storage(StorageError::Busy) => words(
+                "busy",
+                "We need a moment",
+                &["Too much arrives at once.", "Please try again in a few seconds."],
+                Next::Home,
+            ),
             Self::Storage(_) => words(
                 "storage_trouble",
                 "We need a moment",
