@@ -10,7 +10,8 @@ use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::app::{CLIENT_SECRET, TestApp, location, parameter};
+use crate::app::{Browser, CLIENT_SECRET, TestApp, location, parameter};
+use crate::care::{check, id_of};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -89,6 +90,7 @@ async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
     let instances: serde_json::Value =
         client.header("Authorization", credentials).send().await.unwrap().json().await.unwrap();
     secrets.extend(instances.as_array().unwrap().iter().map(|one| one["token"].as_str().unwrap().to_owned()));
+    secrets.push(care_for(&app, &operator, &browser, &mut seen).await);
     app.stop().await;
 
     let log = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
@@ -104,4 +106,29 @@ async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
             assert!(!text.contains(&secret), "{secret} stands in {place}");
         }
     }
+}
+
+/// The rest of an instance's life: checked, approved again, compared, taken down. Answers the code that was
+/// spent on the way.
+async fn care_for(app: &TestApp, operator: &Browser, browser: &Browser, seen: &mut String) -> String {
+    let result = browser.connect().await;
+    browser.wait_for(&result, "MailChimp is connected").await;
+    app.revoke().await;
+    *seen += &check(operator, id_of(&result)).await.text;
+    let authorize = location(&browser.form(&format!("{result}/reconnect"), &[]).await);
+    let callback = browser.decide(&authorize, "allow").await;
+    browser.get(&callback).await;
+    *seen += &browser.wait_for(&result, "MailChimp is connected").await.text;
+    let link = operator.form(&format!("/admin{result}/reconnect-link"), &[]).await;
+    *seen += &link.text().await.unwrap();
+    for form in [&[][..], &[("apply", "true")]] {
+        *seen += &operator.form("/admin/reconcile", form).await.text().await.unwrap();
+    }
+    *seen += &operator.page("/admin/doctor").await.text;
+    app.faults(json!({ "gateway_down": true })).await;
+    browser.form(&format!("{result}/disconnect"), &[]).await;
+    app.faults(json!({})).await;
+    *seen += &app.wait_as_time_passes(browser, &result, "Receipt").await.text;
+    *seen += &operator.page(&format!("/admin{result}")).await.text;
+    parameter(&callback, "code")
 }
