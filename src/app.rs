@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::doctor;
 use crate::elements::CloudElements;
 use crate::entropy::{SharedEntropy, SystemEntropy, fresh_id};
-use crate::events::{Feed, Inbox, Trial};
+use crate::events::{self, Feed, Inbox, Trial};
 use crate::mailchimp::Mailchimp;
 use crate::oauth::State;
 use crate::onboarding::{Onboarding, Rooms};
@@ -242,6 +242,10 @@ fn serve(listener: TcpListener, gangway: web::Data<Gangway>) -> io::Result<Serve
 
 async fn tidy(gangway: web::Data<Gangway>) {
     loop {
+        let kept = gangway.config.retention;
+        if let Err(error) = events::prune(&gangway.storage, &gangway.clock, kept).await {
+            tracing::error!(%error, "what is old could not be removed; it is tried again");
+        }
         tokio::time::sleep(TIDY_EVERY).await;
         gangway.rate_limit.forget_idle();
         gangway.metrics.tidy();

@@ -14,6 +14,7 @@ use crate::app::{self, App, Surroundings};
 use crate::clock::SystemClock;
 use crate::config::{
     AuthorizeUrlFrom, CloudElementsAccess, Config, Demo, Limits, Log, LogFormat, MailchimpApp, PublicUrl,
+    Retention,
 };
 use crate::entropy::SystemEntropy;
 use crate::seal::SecretKey;
@@ -98,6 +99,7 @@ fn config(
         admin_password_hash: None,
         trusted_proxies: Vec::new(),
         recovery_window: Duration::from_secs(30),
+        retention: Retention::default(),
         rate_limit_per_minute: 60,
         log,
         limits: Limits::default(),

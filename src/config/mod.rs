@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::seal::SecretKey;
 use setting::{
     Reader, api_base, argon2id_hash, authorize_url_from, comma_list, database_url, duration, element_key,
-    log_format, log_level, networks, parse, secret, web_url, word,
+    log_format, log_level, networks, parse, retention, secret, web_url, word,
 };
 
 pub(crate) mod setting;
@@ -46,6 +46,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// How long an unknown outcome is looked up before it counts as absent (`RECOVERY_WINDOW`).
     pub recovery_window: Duration,
+    /// How long notifications are kept.
+    pub retention: Retention,
     /// Starts and sign-ins per client address and minute; 0 is off (`RATE_LIMIT_PER_MINUTE`).
     pub rate_limit_per_minute: u32,
     /// How log lines are written (`LOG_FORMAT`, `LOG_LEVEL`).
@@ -115,6 +117,22 @@ impl Default for Limits {
             head_deadline: Duration::from_secs(10),
             callback_patience: Duration::from_secs(2),
         }
+    }
+}
+
+/// How long notifications are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// `PAYLOAD_RETENTION`: their bodies.
+    pub payloads: Duration,
+    /// `EVENT_RETENTION`: that they came, and what was read of them.
+    pub events: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+        Self { payloads: days(30), events: days(400) }
     }
 }
 
@@ -282,6 +300,8 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let timeout = reader.or("UPSTREAM_TIMEOUT", "60s", "a duration such as 500ms, 60s, 3m or 7d", duration);
     let recovery_window =
         reader.or("RECOVERY_WINDOW", "3m", "a duration such as 500ms, 60s, 3m or 7d", duration);
+    let payloads = reader.or("PAYLOAD_RETENTION", "30d", "a duration such as 30d", retention);
+    let events = reader.or("EVENT_RETENTION", "400d", "a duration such as 400d", retention);
     let rate_limit_per_minute =
         reader.or("RATE_LIMIT_PER_MINUTE", "60", "a whole number; 0 switches the limit off", parse);
     let log_format = reader.or("LOG_FORMAT", "text", "write text or json", log_format);
@@ -310,6 +330,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         admin_password_hash,
         trusted_proxies: trusted_proxies?,
         recovery_window: recovery_window?,
+        retention: Retention { payloads: payloads?, events: events? },
         rate_limit_per_minute: rate_limit_per_minute?,
         log: Log { format: log_format?, level: log_level? },
         limits: Limits::default(),

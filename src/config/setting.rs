@@ -185,6 +185,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration of an hour or more: a short one would be a slip that deletes.
+pub(super) fn retention(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration < Duration::from_secs(3600) { Err("must be at least 1h".into()) } else { Ok(duration) }
+}
+
 pub(super) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String>
 where
     T::Err: std::fmt::Display,

@@ -62,6 +62,8 @@ fn every_wrong_setting_is_told_at_once_and_no_value_is_repeated() {
         ("TRUSTED_PROXIES", "canary"),
         ("UPSTREAM_TIMEOUT", "canary"),
         ("RECOVERY_WINDOW", "0s"),
+        ("PAYLOAD_RETENTION", "59m"),
+        ("EVENT_RETENTION", "canary"),
         ("RATE_LIMIT_PER_MINUTE", "-1"),
         ("LOG_FORMAT", "canary"),
         ("LOG_LEVEL", "canary"),

@@ -83,7 +83,7 @@ pub async fn examine(chain: &Chain) -> Vec<Finding> {
     let mut findings = vec![pass("settings", "all there and well formed")];
     findings.push(own::database(&chain.storage).await);
     findings.push(own::key(&chain.storage).await);
-    findings.push(own::disk(&chain.config.database_url, chain.least_free));
+    findings.push(own::disk(&chain.storage, &chain.config.database_url, chain.least_free).await);
     let reached = outside::public_url(&client, chain).await;
     let here = reached.verdict == Verdict::Pass;
     findings.push(reached);

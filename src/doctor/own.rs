@@ -45,10 +45,14 @@ pub(super) async fn key(storage: &Storage) -> Finding {
     }
 }
 
-/// Room on the disk of the database.
-pub(super) fn disk(database_url: &SecretString, least: u64) -> Finding {
+/// Room on the disk of the database, and what it takes up there.
+pub(super) async fn disk(storage: &Storage, database_url: &SecretString, least: u64) -> Finding {
+    let taken = match storage.sizes().await {
+        Ok(sizes) => format!("the database has {} MiB", sizes.database_bytes / 1024 / 1024),
+        Err(error) => return warn("disk", &with_causes(&error), "see the database above"),
+    };
     let Some(path) = database_url.expose_secret().strip_prefix("sqlite://") else {
-        return pass("disk", "the database is on its own server");
+        return pass("disk", &format!("{taken} on its own server"));
     };
     let path = Path::new(path.split('?').next().unwrap_or(path));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -56,7 +60,7 @@ pub(super) fn disk(database_url: &SecretString, least: u64) -> Finding {
         Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
         Err(error) => return warn("disk", &error.to_string(), "check the folder of DATABASE_URL"),
     };
-    let said = format!("{} MiB free where the database is", free / 1024 / 1024);
+    let said = format!("{taken}, and {} MiB are free beside it", free / 1024 / 1024);
     match free {
         free if free < least => fail(
             "disk",

@@ -3,6 +3,8 @@
 
 mod feed;
 mod inbox;
+mod retention;
 
 pub use feed::{Feed, Watcher};
 pub use inbox::{Inbox, NoRoom, Recipient, Share, SignedNotification, Trial, UnknownRecipient};
+pub use retention::prune;

@@ -10,6 +10,7 @@ mod notifications;
 mod open_work;
 mod operators;
 mod recipients;
+mod retention;
 mod statement;
 mod timeline;
 mod writer;
@@ -32,6 +33,7 @@ pub use notifications::{Arrival, NewNotification};
 pub use open_work::{Lease, OpenWork, Ticket, Work};
 pub use operators::{Operator, TokenHash};
 pub use recipients::Recipient;
+pub use retention::Sizes;
 use statement::Statement;
 pub use timeline::Step;
 use writer::Writer;
@@ -49,6 +51,8 @@ pub struct Storage {
     writer: Writer,
     sealer: Sealer,
     recipients: Arc<recipients::Recipients>,
+    /// The database asked for its size.
+    size_query: &'static str,
     /// Held while this process has the SQLite file.
     file: Option<Arc<database_file::DatabaseFile>>,
 }
@@ -157,10 +161,10 @@ impl Storage {
     ) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let url = url.expose_secret();
-        let (migrator, begin, pragmas) = if url.starts_with("sqlite://") {
-            (&SQLITE, "BEGIN IMMEDIATE", Some(PRAGMAS))
+        let (migrator, begin, pragmas, size_query) = if url.starts_with("sqlite://") {
+            (&SQLITE, "BEGIN IMMEDIATE", Some(PRAGMAS), retention::SQLITE_SIZE)
         } else {
-            (&POSTGRES, "BEGIN", None)
+            (&POSTGRES, "BEGIN", None, retention::POSTGRES_SIZE)
         };
         let options: AnyConnectOptions = url.parse()?;
         // A pool would try a broken file for ten seconds and then not say why. Held until the pools are open:
@@ -192,6 +196,7 @@ impl Storage {
             writer: Writer::start(writing, begin),
             sealer,
             recipients: Arc::default(),
+            size_query,
             file: file.map(Arc::new),
         };
         storage.check_key().await?;

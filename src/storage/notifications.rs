@@ -124,10 +124,11 @@ impl StoreNotification {
         .await
     }
 
-    /// The id came before. The same body again is counted, another one is kept apart.
+    /// The id came before. The same body again is counted, another one is kept apart; where the earlier one is
+    /// gone, it counts as the same.
     async fn again(&self, connection: &mut AnyConnection) -> sqlx::Result<(Option<i64>, Arrival)> {
         let earlier: (i64, i64) = sqlx::query_as(
-            "SELECT seq, CASE WHEN body = $2 THEN 1 ELSE 0 END FROM notifications WHERE fingerprint = $1",
+            "SELECT seq, CASE WHEN body = $2 OR payload_gone = 1 THEN 1 ELSE 0 END FROM notifications WHERE fingerprint = $1",
         )
         .bind(self.fingerprint.as_slice().to_vec())
         .bind(self.new.body.as_slice())

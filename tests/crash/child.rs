@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, pending, ready};
 use gangway::app::{App, Surroundings};
 use gangway::checkpoint::{Checkpoints, Point};
 use gangway::config::{
-    AuthorizeUrlFrom, CloudElementsAccess, Config, Limits, Log, LogFormat, MailchimpApp, PublicUrl,
+    AuthorizeUrlFrom, CloudElementsAccess, Config, Limits, Log, LogFormat, MailchimpApp, PublicUrl, Retention,
 };
 use gangway::seal::SecretKey;
 use serde::{Deserialize, Serialize};
@@ -129,6 +129,7 @@ pub fn config(order: &Order) -> Config {
         admin_password_hash: None,
         trusted_proxies: Vec::new(),
         recovery_window: WINDOW,
+        retention: Retention::default(),
         rate_limit_per_minute: 0,
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
         limits: Limits::default(),

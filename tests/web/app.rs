@@ -7,7 +7,7 @@ use std::time::Duration;
 use gangway::app::{App, Surroundings};
 use gangway::clock::{ManualClock, SharedClock};
 use gangway::config::{
-    AuthorizeUrlFrom, CloudElementsAccess, Config, Limits, Log, LogFormat, MailchimpApp, PublicUrl,
+    AuthorizeUrlFrom, CloudElementsAccess, Config, Limits, Log, LogFormat, MailchimpApp, PublicUrl, Retention,
 };
 use gangway::entropy::SystemEntropy;
 use gangway::seal::SecretKey;
@@ -209,6 +209,7 @@ pub fn config(origin: &str, simulator: &Simulator, folder: &TempDir) -> Config {
         admin_password_hash: None,
         trusted_proxies: Vec::new(),
         recovery_window: Duration::from_secs(60),
+        retention: Retention::default(),
         rate_limit_per_minute: 0,
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
         limits: Limits::default(),

@@ -11,6 +11,7 @@ on_every_database!(
     the_first_event_is_told_once,
     the_same_id_with_another_body_is_kept_apart_and_what_comes_again_is_counted,
     a_recipient_is_known_from_memory_until_it_changes,
+    what_is_old_goes_in_steps_and_nothing_else_does,
 );
 
 fn body(id: &str) -> Vec<u8> {
@@ -121,6 +122,33 @@ async fn a_recipient_is_known_from_memory_until_it_changes(bench: Bench) {
     assert!(bench.settle(ticket, &gone, Token::Destroy).await);
     assert!(recipient(NOON).await.unwrap().unwrap().disconnected, "what changes here is noticed at once");
     assert!(bench.storage.recipient(bench.id(), NOON).await.unwrap().is_none());
+}
+
+async fn what_is_old_goes_in_steps_and_nothing_else_does(bench: Bench) {
+    let instance = bench.connected().await.id;
+    let at = |number: i64| NOON + time::Duration::minutes(number);
+    for number in 0..450 {
+        let body = body(&number.to_string());
+        let decoded = Notification::decode(&body).ok();
+        let (headers, received_at) = ("[]".into(), at(number));
+        let new = NewNotification { instance, decoded, headers, body, received_at, first: None };
+        bench.storage.store_notification(new).await.unwrap();
+    }
+    let payloads = async || bench.count("SELECT count(*) FROM notifications WHERE length(body) > 0").await;
+    assert!(bench.storage.prune_payloads(at(300)).await.unwrap(), "a step, and there is more");
+    assert_eq!(payloads().await, 250);
+    assert!(!bench.storage.prune_payloads(at(300)).await.unwrap());
+    assert!(!bench.storage.prune_payloads(at(300)).await.unwrap());
+    assert_eq!(payloads().await, 150, "what is not old stays");
+    assert_eq!(store(&bench, instance, body("7")).await, Arrival::Duplicate, "it is known all the same");
+    assert_eq!(bench.count("SELECT count(*) FROM events").await, 900);
+    while bench.storage.prune_notifications(at(250)).await.unwrap() {}
+    assert_eq!(bench.count("SELECT count(*) FROM notifications").await, 200);
+    assert_eq!(bench.count("SELECT count(*) FROM events").await, 400);
+    assert!(!bench.storage.prune_payloads(at(400)).await.unwrap());
+    assert_eq!(payloads().await, 50, "it goes on from where it was");
+    let sizes = bench.storage.sizes().await.unwrap();
+    assert!(sizes.notifications >= 200 && sizes.database_bytes > 10_000, "{sizes:?}");
 }
 
 mod interleavings {
