@@ -158,6 +158,7 @@ pub fn chain_beside(
         state: State::draw(&*surroundings.entropy),
         process: None,
         least_free: doctor::LEAST_FREE,
+        slow_write: doctor::SLOW_WRITE,
         storage,
         config,
     })

@@ -6,6 +6,7 @@ mod outside;
 mod own;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::{Client, redirect};
 
@@ -70,10 +71,14 @@ pub struct Chain {
     pub process: Option<uuid::Uuid>,
     /// Bytes that must be free on the disk.
     pub least_free: u64,
+    /// A durable write that takes longer makes customers wait.
+    pub slow_write: Duration,
 }
 
 /// Less free than this on the disk is a failure; ten times as much, a warning.
 pub const LEAST_FREE: u64 = 100 * 1024 * 1024;
+/// A disk that takes longer for one row is no place for a database.
+pub const SLOW_WRITE: Duration = Duration::from_secs(1);
 
 /// Every link, in order; the ones that need each other one after the other.
 pub async fn examine(chain: &Chain) -> Vec<Finding> {
@@ -81,7 +86,7 @@ pub async fn examine(chain: &Chain) -> Vec<Finding> {
         return vec![fail("HTTP client", "it cannot be built", "report this: the build is broken")];
     };
     let mut findings = vec![pass("settings", "all there and well formed")];
-    findings.push(own::database(&chain.storage).await);
+    findings.push(own::database(&chain.storage, chain.slow_write).await);
     findings.push(own::key(&chain.storage).await);
     findings.push(own::disk(&chain.storage, &chain.config.database_url, chain.least_free).await);
     let reached = outside::public_url(&client, chain).await;

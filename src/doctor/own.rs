@@ -8,14 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Finding, fail, pass, warn, with_causes};
 use crate::storage::{Storage, StorageError};
 
-/// A durable write that takes longer makes customers wait.
-const SLOW: Duration = Duration::from_millis(100);
-
 /// One row written, synced and read back.
-pub(super) async fn database(storage: &Storage) -> Finding {
+pub(super) async fn database(storage: &Storage, slow: Duration) -> Finding {
     let started = Instant::now();
     match storage.try_out().await {
-        Ok(()) if started.elapsed() > SLOW => warn(
+        Ok(()) if started.elapsed() > slow => warn(
             "database",
             &format!("a durable write took {} ms", started.elapsed().as_millis()),
             "put the database on a local disk, not on a network drive",

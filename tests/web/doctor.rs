@@ -24,7 +24,9 @@ async fn chain(app: &TestApp, change: impl FnOnce(&mut Config)) -> Chain {
     let storage =
         Storage::open_beside(&app.config.database_url, sealer(&app.config, &surroundings)).await.unwrap();
     // The simulator answers with the machine's time in its Date header.
-    chain_beside(config, storage, &surroundings).unwrap()
+    // However busy this machine is.
+    let slow_write = std::time::Duration::MAX;
+    Chain { slow_write, ..chain_beside(config, storage, &surroundings).unwrap() }
 }
 
 async fn findings(app: &TestApp, change: impl FnOnce(&mut Config)) -> Vec<Finding> {
@@ -207,6 +209,8 @@ async fn a_clock_that_is_off_a_full_disk_and_a_foreign_key_are_named() {
     assert!(only(&doctor::examine(&slow).await, "clock", Verdict::Fail).contains("NTP"));
     let full = Chain { least_free: u64::MAX, ..chain(&app, |_| {}).await };
     assert!(only(&doctor::examine(&full).await, "disk", Verdict::Fail).contains("make room"));
+    let slow_disk = Chain { slow_write: std::time::Duration::ZERO, ..chain(&app, |_| {}).await };
+    assert!(only(&doctor::examine(&slow_disk).await, "database", Verdict::Warn).contains("local disk"));
     let filling = Chain { least_free: u64::MAX / 10, ..chain(&app, |_| {}).await };
     assert!(only(&doctor::examine(&filling).await, "disk", Verdict::Fail).contains("make room"));
     // Rows that were sealed under a key that is gone.

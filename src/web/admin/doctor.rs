@@ -41,6 +41,7 @@ impl Gangway {
             state: State::draw(&*self.entropy),
             process: Some(self.process),
             least_free: doctor::LEAST_FREE,
+            slow_write: doctor::SLOW_WRITE,
         })
     }
 }
