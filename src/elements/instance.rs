@@ -41,6 +41,20 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Whether audiences that were found are another account's, and which they were and are. Mailchimp's audience
+    /// ids are unique among all accounts: two lists without a common one are of two.
+    pub fn another_account(&self, found: &[String]) -> Option<String> {
+        let known = self.audiences.as_deref().unwrap_or_default();
+        let told = !known.is_empty() && !found.is_empty();
+        let another = told && !known.iter().any(|id| found.contains(id));
+        another.then(|| format!("audiences {} before, {} now", known.join(", "), found.join(", ")))
+    }
+
+    /// Whether they are surely the same account's.
+    pub fn same_account(&self, found: &[String]) -> bool {
+        self.audiences.iter().flatten().any(|id| found.contains(id))
+    }
+
     /// How long nothing has come, if that is far longer than this instance's rhythm: ten times the mean gap
     /// between its notifications, and a day at the least. Fewer than five have no rhythm.
     pub fn quiet_since(&self, now: OffsetDateTime) -> Option<time::Duration> {
@@ -337,6 +351,37 @@ mod tests {
 
     fn problem(kind: ProblemKind) -> Problem {
         Problem::new(kind, OffsetDateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn an_account_is_another_one_only_if_no_audience_is_the_same() {
+        let of = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let with = |ids: &[&str]| Instance {
+            id: Uuid::nil(),
+            name: String::new(),
+            element: String::new(),
+            reference: "0000-0000".parse().unwrap(),
+            browser: BrowserHash::of("browser"),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            first_event_at: None,
+            last_event_at: None,
+            notification_count: 0,
+            last_checked_at: None,
+            audiences: Some(of(ids)),
+            renewing: false,
+            version: 0,
+            state: InstanceState::Provisioning,
+        };
+        assert_eq!(
+            with(&["a", "b"]).another_account(&of(&["c"])).as_deref(),
+            Some("audiences a, b before, c now")
+        );
+        for (known, found, same) in
+            [(&["a", "b"][..], &["b", "c"][..], true), (&[], &["c"], false), (&["a"], &[], false)]
+        {
+            assert_eq!(with(known).another_account(&of(found)), None);
+            assert_eq!(with(known).same_account(&of(found)), same);
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Onboarding;
-use super::reauthorize::is_another_account;
 use super::settle::Outcome;
 use crate::elements::{Access, Audience, CallError, Instance, InstanceState, Ping, Problem, ProblemKind};
 use crate::entropy::draw;
@@ -109,13 +108,10 @@ impl Onboarding {
     ) -> Result<Checked, StorageError> {
         match diagnosis {
             Diagnosis::Works { audiences, token } => {
-                let known = instance.audiences.as_deref().unwrap_or_default();
                 let found = audiences.as_deref().unwrap_or_default();
-                if is_another_account(known, found) {
-                    let detail =
-                        Some(format!("audiences {} before, {} now", known.join(", "), found.join(", ")));
-                    let problem =
-                        Problem { kind: ProblemKind::OtherAccount, detail, since: self.clock.now() };
+                if let Some(which) = instance.another_account(found) {
+                    let (kind, detail) = (ProblemKind::OtherAccount, Some(which));
+                    let problem = Problem { kind, detail, since: self.clock.now() };
                     return self.in_trouble(instance, problem, (reference, asked)).await;
                 }
                 self.working(instance, (audiences, token), (reference, asked)).await

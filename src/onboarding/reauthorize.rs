@@ -243,11 +243,9 @@ impl Onboarding {
             _ => instance,
         };
         self.settle(instance, |now| {
-            let known = now.audiences.as_deref().unwrap_or_default();
-            let another = is_another_account(known, &found);
-            let (state, kind, summary) = if another {
-                let detail = Some(format!("audiences {} before, {} now", known.join(", "), found.join(", ")));
-                let problem = Problem { kind: ProblemKind::OtherAccount, detail, since: self.clock.now() };
+            let (state, kind, summary) = if let Some(which) = now.another_account(&found) {
+                let (kind, detail) = (ProblemKind::OtherAccount, Some(which));
+                let problem = Problem { kind, detail, since: self.clock.now() };
                 let summary = problem.for_operator();
                 (now.state.clone().trouble(problem).ok()?, "needs_attention", summary)
             } else {
@@ -256,7 +254,7 @@ impl Onboarding {
                 let kind = if said.is_some() { "not_renewed" } else { "renewed" };
                 (now.state.clone().mend(now.state.connection()?.clone()).ok()?, kind, summary)
             };
-            let proven = accepted && known.iter().any(|id| found.contains(id));
+            let proven = accepted && now.same_account(&found);
             let outcome = Outcome::of(state, (kind, summary, reference));
             Some(Outcome {
                 token: token.as_ref().map_or(Token::Keep, Token::Put),
@@ -296,24 +294,5 @@ impl Onboarding {
             Some(Outcome { next_check, ..Outcome::of(state, ("renewed", summary, reference)) })
         });
         Ok(kept.await.is_some())
-    }
-}
-
-/// Mailchimp's audience ids are unique among all accounts: two lists without a common one are of two.
-pub(super) fn is_another_account(before: &[String], after: &[String]) -> bool {
-    !before.is_empty() && !after.is_empty() && !before.iter().any(|id| after.contains(id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_account_is_another_one_only_if_no_audience_is_the_same() {
-        let of = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-        assert!(is_another_account(&of(&["a", "b"]), &of(&["c"])));
-        assert!(!is_another_account(&of(&["a", "b"]), &of(&["b", "c"])));
-        assert!(!is_another_account(&of(&[]), &of(&["c"])));
-        assert!(!is_another_account(&of(&["a"]), &of(&[])));
     }
 }
