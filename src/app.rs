@@ -250,5 +250,8 @@ async fn tidy(gangway: web::Data<Gangway>) {
         tokio::time::sleep(TIDY_EVERY).await;
         gangway.rate_limit.forget_idle();
         gangway.metrics.tidy();
+        if let Err(error) = gangway.storage.forget_old_event_counts(gangway.clock.now()).await {
+            tracing::warn!(%error, "old counts of events are still there");
+        }
     }
 }

@@ -5,6 +5,9 @@
 mod authorization_requests;
 mod checks;
 mod database_file;
+mod event_counts;
+mod event_query;
+mod events;
 mod instances;
 mod notifications;
 mod open_work;
@@ -28,6 +31,10 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 use crate::seal::{DoesNotOpen, Place, Sealer};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
+pub use event_counts::{EventCount, Span};
+pub use events::{
+    EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
+};
 pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
 pub use notifications::{Arrival, NewNotification};
 pub use open_work::{Lease, OpenWork, Ticket, Work};

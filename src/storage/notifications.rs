@@ -6,6 +6,8 @@ use sqlx::AnyConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::event_counts::Tally;
+use super::statement::Statement;
 use super::timeline::Step;
 use super::writer::Write;
 use super::{Storage, StorageError, timeline};
@@ -147,20 +149,14 @@ impl StoreNotification {
         Ok((apart, Arrival::StoredApart))
     }
 
-    /// The instance has heard, and when; its first time is a line on its timeline.
-    async fn note_on_instance(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        let id = self.new.instance;
-        let at = to_milliseconds(self.new.received_at);
-        sqlx::query("UPDATE instances SET last_event_at = $2, notification_count = notification_count + 1 WHERE id = $1")
-            .bind(id.to_string())
-            .bind(at)
-            .execute(&mut *connection)
-            .await?;
+    /// An instance's first notification is a line on its timeline.
+    async fn note_first(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
         let Some(step) = &self.new.first else { return Ok(()) };
+        let id = self.new.instance;
         let first =
             sqlx::query("UPDATE instances SET first_event_at = $2 WHERE id = $1 AND first_event_at IS NULL")
                 .bind(id.to_string())
-                .bind(at)
+                .bind(to_milliseconds(self.new.received_at))
                 .execute(&mut *connection)
                 .await?;
         if first.rows_affected() == 1 {
@@ -194,8 +190,26 @@ impl Write for StoreNotification {
         for (position, event) in (0_i64..).zip(events) {
             insert_event(connection, seq, position, &instance, event).await?;
         }
-        self.note_on_instance(connection).await?;
+        if self.new.events() == 0 {
+            let bare = Statement::new("INSERT INTO undecoded (notification, instance) VALUES ($1, $2)");
+            bare.bind(seq).bind(instance.as_str()).execute(&mut *connection).await?;
+        }
+        self.note_first(connection).await?;
         Ok(arrival)
+    }
+
+    fn count(&self, arrival: &Arrival, tally: &mut Tally) {
+        if matches!(arrival, Arrival::Stored | Arrival::StoredApart) {
+            // One without events is one row of the list, and so one in the charts.
+            let events = i64::try_from(self.new.events().max(1)).unwrap_or(i64::MAX);
+            tally.add(self.new.instance, self.new.received_at, events);
+        }
+    }
+}
+
+impl NewNotification {
+    fn events(&self) -> usize {
+        self.decoded.as_ref().map_or(0, |decoded| decoded.events.len())
     }
 }
 

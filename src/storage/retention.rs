@@ -49,7 +49,8 @@ impl Storage {
         let Some((last, count)) = self.old_from(0, cutoff).await? else { return Ok(false) };
         let events = Statement::new("DELETE FROM events WHERE notification <= $1").bind(last);
         let notifications = Statement::new("DELETE FROM notifications WHERE seq <= $1").bind(last);
-        self.writer.write(vec![events, notifications]).await?;
+        let undecoded = Statement::new("DELETE FROM undecoded WHERE notification <= $1").bind(last);
+        self.writer.write(vec![events, undecoded, notifications]).await?;
         Ok(count == ROWS)
     }
 

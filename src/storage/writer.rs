@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::StorageError;
+use super::event_counts::Tally;
 
 /// So many writes commit together at most.
 const LARGEST_GROUP: usize = 512;
@@ -26,6 +27,9 @@ pub(super) trait Write: Send + Sync + 'static {
 
     /// Does it, inside a transaction. May be called again after a roll-back.
     fn run(&self, connection: &mut AnyConnection) -> impl Future<Output = sqlx::Result<Self::Output>> + Send;
+
+    /// What the charts count of it. Counted once for the whole group, before it commits.
+    fn count(&self, _: &Self::Output, _: &mut Tally) {}
 }
 
 /// Sends writes to the one task that does them.
@@ -117,7 +121,11 @@ impl Disk {
 
 /// A write whose output's type has been forgotten.
 trait Job: Send {
-    fn run<'a>(&'a mut self, connection: &'a mut AnyConnection) -> BoxFuture<'a, sqlx::Result<()>>;
+    fn run<'a>(
+        &'a mut self,
+        connection: &'a mut AnyConnection,
+        tally: &'a mut Tally,
+    ) -> BoxFuture<'a, sqlx::Result<()>>;
     fn answer(self: Box<Self>, outcome: Result<(), StorageError>);
 }
 
@@ -128,9 +136,15 @@ struct Pending<W: Write> {
 }
 
 impl<W: Write> Job for Pending<W> {
-    fn run<'a>(&'a mut self, connection: &'a mut AnyConnection) -> BoxFuture<'a, sqlx::Result<()>> {
+    fn run<'a>(
+        &'a mut self,
+        connection: &'a mut AnyConnection,
+        tally: &'a mut Tally,
+    ) -> BoxFuture<'a, sqlx::Result<()>> {
         Box::pin(async move {
-            self.output = Some(self.write.run(connection).await?);
+            let output = self.write.run(connection).await?;
+            self.write.count(&output, tally);
+            self.output = Some(output);
             Ok(())
         })
     }
@@ -189,8 +203,10 @@ async fn in_transaction(
     jobs: &mut [Box<dyn Job>],
 ) -> sqlx::Result<()> {
     let mut transaction = connection.begin_with(begin).await?;
+    let mut tally = Tally::default();
     for job in jobs {
-        job.run(&mut transaction).await?;
+        job.run(&mut transaction, &mut tally).await?;
     }
+    tally.write(&mut transaction).await?;
     transaction.commit().await
 }

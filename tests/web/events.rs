@@ -13,21 +13,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::app::{Browser, TestApp, plain};
 
 /// A connected instance, with the key that only Cloud Elements and Gangway know.
-struct Connected {
-    app: TestApp,
-    browser: Browser,
-    page: String,
-    id: String,
-    key: String,
+pub struct Connected {
+    pub app: TestApp,
+    pub browser: Browser,
+    pub page: String,
+    pub id: String,
+    pub key: String,
     client: reqwest::Client,
 }
 
 impl Connected {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::of(TestApp::start().await).await
     }
 
-    async fn of(app: TestApp) -> Self {
+    pub async fn of(app: TestApp) -> Self {
         let (browser, page) = app.connected().await;
         let ledger = app.ledger().await;
         let instances = ledger["instances"].as_array().unwrap();
@@ -39,11 +39,11 @@ impl Connected {
         Self { app, browser, page, id, key, client: plain() }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("{}/events/{}", self.app.origin, self.id)
     }
 
-    async fn send(&self, body: impl Into<Vec<u8>>) -> Response {
+    pub async fn send(&self, body: impl Into<Vec<u8>>) -> Response {
         let body = body.into();
         let signature = sign(&self.key, &body);
         self.client
@@ -61,12 +61,12 @@ impl Connected {
     }
 }
 
-fn sign(key: &str, body: &[u8]) -> String {
+pub fn sign(key: &str, body: &[u8]) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap().chain_update(body);
     format!("sha256={}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-fn notification(id: &str) -> String {
+pub fn notification(id: &str) -> String {
     json!({ "id": id, "message": { "events": [
         { "eventType": "UPDATED", "objectType": "contacts", "objectId": "x", "date": "2026-11-23T11:59:00Z" } ] } })
     .to_string()

@@ -127,7 +127,7 @@ async fn c14_a_migration_that_ends_half_way_leaves_the_old_tables() {
 /// index; the speed itself is measured in `benches/`.
 #[tokio::test(flavor = "multi_thread")]
 async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
-    use crate::storage::{checks, instances};
+    use crate::storage::{checks, event_query, instances};
     let bench = Bench::sqlite().await;
     for query in [
         checks::DUE.to_owned(),
@@ -136,6 +136,9 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
         instances::by_element_instance(),
         "SELECT id FROM instances ORDER BY id DESC LIMIT 1".to_owned(),
         "SELECT seq FROM timeline WHERE instance = $1 ORDER BY seq LIMIT 500".to_owned(),
+        event_query::NEWEST_BEFORE.to_owned(),
+        event_query::OLDEST_SINCE.to_owned(),
+        event_query::ONE.to_owned(),
     ] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
         let plan: Vec<(i64, i64, i64, String)> =
@@ -143,6 +146,30 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
         for (.., step) in plan {
             let by_index = !step.starts_with("SCAN") || step.contains("USING");
             assert!(by_index && !step.contains("TEMP B-TREE"), "{query}: {step}");
+        }
+    }
+}
+
+/// The list of events puts at most as many rows in order as were asked for; its tables are read by their
+/// indexes, and by those that are in its order already.
+#[tokio::test(flavor = "multi_thread")]
+async fn c19_the_list_of_events_sorts_no_table() {
+    use crate::storage::event_query::{Look, Order};
+    let bench = Bench::sqlite().await;
+    for (order, instance) in [(Order::Back, None), (Order::Back, Some(Uuid::nil())), (Order::Forth, None)] {
+        let query = Look { order, instance, bodies: true }.sql();
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(explain).fetch_all(&bench.raw().await).await.unwrap();
+        let parent = |id: i64| plan.iter().find(|(own, ..)| *own == id).map_or("", |(.., step)| step);
+        for (_, above, _, step) in &plan {
+            let of_a_table = ["events", "undecoded", "notifications", "instances"]
+                .iter()
+                .any(|table| step.starts_with(&format!("SCAN {table}")));
+            assert!(!of_a_table || step.contains("USING"), "{query}: {step}");
+            let within = parent(*above);
+            let sorted = step.contains("TEMP B-TREE");
+            assert!(!sorted || !(within.contains("decoded") || within.contains("bare")), "{query}: {plan:?}");
         }
     }
 }
