@@ -116,6 +116,9 @@ pub fn routes(services: &mut ServiceConfig) {
             on("/admin/instances/{id}/disconnect", get().to(admin::disconnect_form))
                 .route(web::post().to(admin::disconnect)),
         )
+        .service(on("/admin/events", get().to(admin::events)))
+        .service(on("/admin/events/{id}", get().to(admin::event)))
+        .service(on("/admin/events/{id}/payload", get().to(admin::payload)))
         .service(
             on("/admin/reconcile", get().to(admin::reconcile_page)).route(web::post().to(admin::reconcile)),
         )

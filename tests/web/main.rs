@@ -15,6 +15,7 @@ mod architecture;
 mod canary;
 mod care;
 mod connect;
+mod console_events;
 mod contended;
 mod doctor;
 mod events;

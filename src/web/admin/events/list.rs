@@ -1,0 +1,89 @@
+//! `GET /admin/events`: every event in a list, the newest arrival first. The whole question stands in the
+//! address; a page that looked through as much as one page may says so and offers to look on.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+
+use super::HERE;
+use super::filter::{Query, TYPES};
+use crate::elements::EventType;
+use crate::storage::{EventId, EventRow};
+use crate::web::Gangway;
+use crate::web::failure::Failure;
+use crate::web::guards::SignedIn;
+use crate::web::view::{Frame, Moment, Page};
+
+const ROWS: usize = 50;
+
+#[derive(Template)]
+#[template(path = "admin/events.html")]
+struct EventsPage {
+    frame: Frame,
+    here: &'static str,
+    query: Query,
+    types: [EventType; 4],
+    filtered: bool,
+    rows: Vec<RowView>,
+    next: Option<String>,
+    stopped_after: Option<usize>,
+}
+
+/// One row of a list of events.
+pub(super) struct RowView {
+    pub(super) link: String,
+    /// What happened, such as `CREATED`; `None` where nothing could be read.
+    pub(super) event_type: Option<String>,
+    pub(super) object_type: String,
+    pub(super) object_id: String,
+    pub(super) instance: String,
+    pub(super) instance_link: String,
+    pub(super) received: Moment,
+    pub(super) occurred: Option<Moment>,
+}
+
+/// `GET /admin/events`
+pub async fn events(
+    _: SignedIn,
+    query: web::Query<Query>,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let query = query.into_inner();
+    let (filter, key) = (query.filter()?, &app.config.secret_key);
+    let page = app.storage.events(&filter, query.start(key)?, ROWS).await?;
+    EventsPage {
+        frame: app.frame(),
+        here: HERE,
+        types: TYPES,
+        filtered: query.filters(),
+        rows: page.items.into_iter().map(RowView::from).collect(),
+        next: page.next.map(|next| query.page_after(key, next)),
+        stopped_after: page.stopped_after,
+        query,
+    }
+    .show()
+}
+
+/// The page of one event.
+pub(super) fn page_of(id: EventId) -> String {
+    format!("/admin/events/{id}")
+}
+
+impl From<EventRow> for RowView {
+    fn from(row: EventRow) -> Self {
+        let event = row.event;
+        let (event_type, object_type, object_id, occurred_at) = match event {
+            Some(event) => (Some(event.event_type), event.object_type, event.object_id, event.occurred_at),
+            None => (None, None, None, None),
+        };
+        Self {
+            link: page_of(row.id),
+            event_type,
+            object_type: object_type.unwrap_or_default(),
+            object_id: object_id.unwrap_or_default(),
+            instance: row.instance_name.unwrap_or_else(|| row.instance.to_string()),
+            instance_link: format!("/admin/instances/{}", row.instance),
+            received: row.received_at.into(),
+            occurred: occurred_at.map(Moment::from),
+        }
+    }
+}
