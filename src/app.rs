@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::doctor;
 use crate::elements::CloudElements;
 use crate::entropy::{SharedEntropy, SystemEntropy, fresh_id};
-use crate::events::{self, Feed, Inbox, Trial};
+use crate::events::{self, Feed, Inbox, Refusals, Trial};
 use crate::mailchimp::Mailchimp;
 use crate::oauth::State;
 use crate::onboarding::{Onboarding, Rooms};
@@ -203,6 +203,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
     Ok(Gangway {
         onboarding: Onboarding::new(&config, rooms),
         inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone(), trial),
+        refusals: Refusals::new(clock.now()),
         process: fresh_id(&*clock, &*entropy),
         feed,
         headers: SecurityHeaders::new(&mailchimp.origin(), config.public_url.is_https()),

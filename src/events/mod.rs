@@ -3,8 +3,10 @@
 
 mod feed;
 mod inbox;
+mod refusals;
 mod retention;
 
 pub use feed::{Feed, Watcher};
 pub use inbox::{Inbox, NoRoom, Recipient, Share, SignedNotification, Trial, UnknownRecipient};
+pub use refusals::{Refusal, Refusals, Refused};
 pub use retention::prune;

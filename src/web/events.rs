@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Gangway;
 use super::failure::Failure;
 use crate::elements::Signature;
-use crate::events::Share;
+use crate::events::{Refusal, Share};
 use crate::reference::Reference;
 use crate::storage::{Arrival, StorageError};
 
@@ -29,17 +29,31 @@ pub async fn receive(
         Ok(Arrival::StoredApart) => "stored_apart",
         Ok(Arrival::Duplicate) => "duplicate",
         Ok(Arrival::Tried) => "tried",
-        Err(Failure::NotFound) => "unknown_instance",
-        Err(Failure::Gone) => "disconnected",
-        Err(Failure::MalformedSignature(_)) => "malformed_signature",
-        Err(Failure::SignatureMismatch(_)) => "bad_signature",
-        Err(Failure::TooLarge) => "too_large",
-        Err(Failure::TooSlow) => "too_slow",
         Err(Failure::Busy(_) | Failure::Storage(StorageError::Busy)) => "busy",
-        Err(_) => "failed",
+        Err(failure) => match refusal(failure) {
+            Some(reason) => {
+                // Nobody can name an instance that is not there.
+                let instance = (reason != Refusal::UnknownInstance).then(|| id.parse().ok()).flatten();
+                app.refusals.add(reason, instance, app.clock.now());
+                reason.as_str()
+            }
+            None => "failed",
+        },
     };
     metrics::counter!("gangway_notifications_total", "result" => result).increment(1);
     received.map(|_| HttpResponse::Ok().content_type("application/json").body("{}"))
+}
+
+fn refusal(failure: &Failure) -> Option<Refusal> {
+    match failure {
+        Failure::NotFound => Some(Refusal::UnknownInstance),
+        Failure::Gone => Some(Refusal::Disconnected),
+        Failure::MalformedSignature(_) => Some(Refusal::MalformedSignature),
+        Failure::SignatureMismatch(_) => Some(Refusal::BadSignature),
+        Failure::TooLarge => Some(Refusal::TooLarge),
+        Failure::TooSlow => Some(Refusal::TooSlow),
+        _ => None,
+    }
 }
 
 async fn take(

@@ -24,7 +24,7 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::elements::CloudElements;
 use crate::entropy::SharedEntropy;
-use crate::events::{Feed, Inbox};
+use crate::events::{Feed, Inbox, Refusals};
 use crate::mailchimp::Mailchimp;
 use crate::onboarding::Onboarding;
 use crate::storage::Storage;
@@ -47,6 +47,8 @@ pub struct Gangway {
     pub onboarding: Arc<Onboarding>,
     /// Event notifications.
     pub inbox: Inbox,
+    /// Notifications that were refused.
+    pub refusals: Refusals,
     /// Who watches.
     pub feed: Feed,
     /// Authorize URLs.

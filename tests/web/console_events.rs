@@ -3,8 +3,8 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::app::{Browser, Page, TestApp};
-use crate::events::{Connected, notification};
+use crate::app::{Browser, Page, TestApp, plain};
+use crate::events::{Connected, notification, sign};
 
 const HOSTILE: &str = r#""><script>alert(1)</script><img src=x onerror=alert(1)><svg onload=alert(1)>"#;
 
@@ -128,4 +128,68 @@ async fn a_huge_payload_makes_no_huge_page() {
     assert!(page.text.contains(&format!("The first 65536 of {} bytes.", body.len())));
     let download = operator.get(&page.attributes("a[download]", "href")[0]).await;
     assert_eq!(download.bytes().await.unwrap().len(), body.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_is_seen_at_once_on_both_pages_and_forgotten_by_a_restart() {
+    let (mut one, operator) = watched().await;
+    let instance = format!("/admin/instances/{}", one.id);
+    assert!(!operator.page("/admin/events").await.text.contains("Refused notifications"));
+    let send = async |url: &str, signature: Option<String>| {
+        let request = plain().post(url).body("{}");
+        let request = match signature {
+            Some(signature) => request.header("Elements-Webhook-Signature", signature),
+            None => request,
+        };
+        request.send().await.unwrap().status()
+    };
+    let wrong = Some(sign("another key", b"{}"));
+    for _ in 0..12 {
+        assert_eq!(send(&one.url(), wrong.clone()).await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(send(&one.url(), None).await, StatusCode::UNAUTHORIZED);
+    for number in 0..20_u128 {
+        let nobody = format!("{}/events/{}", one.app.origin, uuid::Uuid::from_u128(number));
+        assert_eq!(send(&nobody, wrong.clone()).await, StatusCode::NOT_FOUND);
+    }
+    let page = operator.page("/admin/events").await;
+    for (reason, count) in [("bad_signature", 12), ("malformed_signature", 1), ("unknown_instance", 20)] {
+        let row = page.all("section[aria-labelledby=refused] tbody tr");
+        let row = row.iter().find(|row| row.starts_with(reason)).unwrap();
+        assert!(row.starts_with(&format!("{reason} {count} {count} ")), "{row}");
+    }
+    assert_eq!(
+        page.attributes("section[aria-labelledby=refused] p a", "href"),
+        std::slice::from_ref(&instance)
+    );
+    let sentence = "13 refused in the last hour: bad_signature, malformed_signature.";
+    assert!(operator.page(&instance).await.one(".note.bad").contains(sentence));
+    one.app.clock.advance(time::Duration::hours(2));
+    assert!(operator.page(&instance).await.one(".note.bad").contains("in the last day"));
+    one.app.stop().await;
+    one.app.start_again().await;
+    assert!(!operator.page("/admin/events").await.text.contains("Refused notifications"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_charts_add_up_to_the_list_on_both_pages() {
+    let (one, operator) = watched().await;
+    let instance = format!("/admin/instances/{}", one.id);
+    for number in 0..4 {
+        one.send(notification(&number.to_string())).await;
+        one.send(notification(&number.to_string())).await;
+        one.app.clock.advance(time::Duration::minutes(25));
+    }
+    for path in ["/admin/events", &instance] {
+        let page = operator.page(path).await;
+        let told = page.all(".chart figcaption .faint");
+        // At 13:40 the hour holds those of 12:50 and 13:15; a duplicate counts in none.
+        assert_eq!(told, ["2 in all, 1 at most", "4 in all, 3 at most"], "{path}");
+        assert_eq!(page.all(".chart rect").len(), 4, "{path}");
+        let rows: Vec<u32> = page.all(".chart dd").iter().map(|count| count.parse().unwrap()).collect();
+        assert_eq!(rows, [1, 1, 3, 1], "{path}");
+        assert_eq!(page.all(".chart svg[role=img] > title").len(), 2, "{path}");
+    }
+    let events = operator.page(&instance).await.attributes("a[href*='?instance=']", "href").remove(0);
+    assert_eq!(operator.page(&events).await.all("tbody tr").len(), 4);
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::events;
 use crate::elements::{Instance, InstanceState, Problem};
 use crate::storage;
 use crate::web::Gangway;
@@ -45,6 +46,9 @@ struct AdminInstancePage {
     alive: bool,
     renewable: bool,
     quiet: Option<String>,
+    refused: Option<String>,
+    events: String,
+    charts: [events::Chart; 2],
 }
 
 /// A state, in a word and a tone; never by colour alone.
@@ -157,6 +161,7 @@ pub async fn instance(
     let timeline = app.storage.timeline(id).await?;
     let problem = instance.state.problem().map(Problem::for_operator);
     let alive = instance.state.clone().disconnect().is_ok();
+    let refused = events::in_a_sentence(&app.refusals.of(id, app.clock.now()));
     AdminInstancePage {
         frame: app.frame(),
         here: HERE,
@@ -172,6 +177,9 @@ pub async fn instance(
         quiet: instance.quiet_since(app.clock.now()).map(|gap| {
             format!("No event for {} days: far longer than is usual for this instance. It may be quite alright; a check tells.", gap.whole_days())
         }),
+        refused,
+        events: format!("/admin/events?instance={id}"),
+        charts: events::charts(&app.storage, Some(id), app.clock.now()).await?,
     }
     .show()
 }

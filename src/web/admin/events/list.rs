@@ -5,7 +5,9 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::HERE;
+use super::chart::{Chart, charts};
 use super::filter::{Query, TYPES};
+use super::refused::RefusedView;
 use crate::elements::EventType;
 use crate::storage::{EventId, EventRow};
 use crate::web::Gangway;
@@ -14,6 +16,8 @@ use crate::web::guards::SignedIn;
 use crate::web::view::{Frame, Moment, Page};
 
 const ROWS: usize = 50;
+/// So many instances are named of those that were refused most.
+const MOST_REFUSED: usize = 5;
 
 #[derive(Template)]
 #[template(path = "admin/events.html")]
@@ -26,6 +30,11 @@ struct EventsPage {
     rows: Vec<RowView>,
     next: Option<String>,
     stopped_after: Option<usize>,
+    charts: [Chart; 2],
+    refused: Vec<RefusedView>,
+    /// Address, name and count of the instances that were refused most in the last hour.
+    most_refused: Vec<(String, String, u64)>,
+    refused_since: Moment,
 }
 
 /// One row of a list of events.
@@ -58,9 +67,23 @@ pub async fn events(
         rows: page.items.into_iter().map(RowView::from).collect(),
         next: page.next.map(|next| query.page_after(key, next)),
         stopped_after: page.stopped_after,
+        charts: charts(&app.storage, None, app.clock.now()).await?,
+        refused: app.refusals.all(app.clock.now()).into_iter().map(RefusedView::from).collect(),
+        most_refused: most_refused(&app).await?,
+        refused_since: app.refusals.since().into(),
         query,
     }
     .show()
+}
+
+async fn most_refused(app: &Gangway) -> Result<Vec<(String, String, u64)>, Failure> {
+    let mut most = Vec::new();
+    for (id, count) in app.refusals.most(app.clock.now(), MOST_REFUSED) {
+        if let Some(instance) = app.storage.instance(id).await? {
+            most.push((format!("/admin/instances/{id}"), instance.name, count));
+        }
+    }
+    Ok(most)
 }
 
 /// The page of one event.

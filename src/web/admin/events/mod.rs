@@ -1,13 +1,17 @@
 //! Events in the console: the list, one event with its payload, and how they come in.
 
+mod chart;
 mod cursor;
 mod filter;
 mod list;
 mod one;
 mod payload;
+mod refused;
 
+pub(super) use chart::{Chart, charts};
 pub use list::events;
 pub use one::{event, payload};
+pub(super) use refused::in_a_sentence;
 
 /// This part of the console.
 const HERE: &str = "events";
