@@ -70,3 +70,31 @@ if (main.dataset.feed) {
   source.addEventListener('changed', refresh);
   timer = setInterval(() => document.hidden || refresh(), 1000 * main.dataset.again);
 }
+
+// The live view: rows come in at the top; a pause closes the stream, and it goes on where it stopped.
+const live = one('[data-live]');
+if (live) {
+  const body = one('tbody', live), button = one('#pause');
+  let stream, last = live.dataset.live;
+  const tell = (words) => { one('#stream').textContent = words; };
+  const follow = () => {
+    stream = new EventSource('/admin/events/live/feed?after=' + last);
+    stream.onopen = () => tell('Live');
+    stream.onerror = () => tell(stream.readyState === 2 ? 'Ended. Load this page again.' : 'Connecting…');
+    stream.addEventListener('rows', ({ data, lastEventId }) => {
+      last = lastEventId;
+      body.insertAdjacentHTML('afterbegin', data);
+      while (body.rows.length > 200) body.lastElementChild.remove();
+      enhance();
+    });
+  };
+  button.hidden = false;
+  button.onclick = () => {
+    const paused = button.textContent === 'Pause';
+    button.textContent = paused ? 'Go on' : 'Pause';
+    if (paused) stream.close(); else follow();
+    tell(paused ? 'Paused' : 'Connecting…');
+    say(paused ? 'Paused' : 'Going on');
+  };
+  follow();
+}

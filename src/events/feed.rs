@@ -45,4 +45,13 @@ impl Watcher {
             }
         }
     }
+    /// Returns when any instance may have changed; `None` when Gangway stops. One look at the table answers
+    /// every nudge there has been.
+    pub async fn any(&mut self) -> Option<()> {
+        if let Err(broadcast::error::RecvError::Closed) = self.0.recv().await {
+            return None;
+        }
+        self.0 = self.0.resubscribe();
+        Some(())
+    }
 }

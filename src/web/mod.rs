@@ -119,6 +119,8 @@ pub fn routes(services: &mut ServiceConfig) {
                 .route(web::post().to(admin::disconnect)),
         )
         .service(on("/admin/events", get().to(admin::events)))
+        .service(on("/admin/events/live", get().to(admin::live)))
+        .service(on("/admin/events/live/feed", web::get().to(admin::live_feed)))
         .service(on("/admin/events/{id}", get().to(admin::event)))
         .service(on("/admin/events/{id}/payload", get().to(admin::payload)))
         .service(

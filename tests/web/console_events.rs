@@ -193,3 +193,125 @@ async fn the_charts_add_up_to_the_list_on_both_pages() {
     let events = operator.page(&instance).await.attributes("a[href*='?instance=']", "href").remove(0);
     assert_eq!(operator.page(&events).await.all("tbody tr").len(), 4);
 }
+
+/// An open live view.
+struct Stream {
+    answer: reqwest::Response,
+    text: String,
+    last: String,
+    /// Links of the rows that were shown, and how many were folded.
+    shown: Vec<String>,
+    folded: usize,
+}
+
+impl Stream {
+    async fn open(one: &Connected, operator: &Browser, after: &str, last: Option<&str>) -> Self {
+        let url = format!("{}/admin/events/live/feed?after={after}", one.app.origin);
+        let request = one.client.get(url).header("Cookie", operator.cookie().unwrap());
+        let request = match last {
+            Some(last) => request.header("Last-Event-ID", last),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        Self { answer, text: String::new(), last: after.to_owned(), shown: Vec::new(), folded: 0 }
+    }
+
+    /// Reads until so many events were told of; answers how many rows the fullest message showed.
+    async fn until(&mut self, events: usize) -> usize {
+        let mut fullest = 0;
+        while self.shown.len() + self.folded < events {
+            let chunk = self.answer.chunk().await.unwrap().expect("the stream goes on");
+            self.text += std::str::from_utf8(&chunk).unwrap();
+            while let Some((message, rest)) = self.text.split_once("\n\n") {
+                let (message, rest) = (message.to_owned(), rest.to_owned());
+                let Some(id) = message.strip_prefix("id: ") else {
+                    self.text = rest;
+                    continue;
+                };
+                id.lines().next().unwrap().clone_into(&mut self.last);
+                let html: String = message.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+                let page = Page { status: StatusCode::OK, text: format!("<table>{html}</table>") };
+                let rows = page.attributes("th a", "href");
+                fullest = fullest.max(rows.len());
+                self.shown.extend(rows);
+                let folds = page.attributes("[data-count]", "data-count");
+                self.folded += folds.iter().map(|count| count.parse::<usize>().unwrap()).sum::<usize>();
+                self.text = rest;
+            }
+        }
+        fullest
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_view_folds_a_burst_and_leaves_nothing_out() {
+    let (one, operator) = watched().await;
+    let page = operator.page("/admin/events/live").await;
+    assert_eq!(page.attributes("[data-live]", "data-live"), ["0-0"]);
+    futures_util::future::join_all((0..300).map(|number| one.send(notification(&number.to_string())))).await;
+    let mut stream = Stream::open(&one, &operator, "0-0", None).await;
+    assert_eq!(stream.until(300).await, 20, "a message shows twenty and counts the others");
+    assert_eq!((stream.shown.len(), stream.folded), (20, 280));
+    let newest = operator.page("/admin/events/live").await;
+    assert_eq!(newest.attributes("[data-live]", "data-live"), [stream.last.clone()]);
+    futures_util::future::join_all((300..600).map(|number| one.send(notification(&number.to_string()))))
+        .await;
+    stream.until(600).await;
+    one.send("\rid: 9-9\r").await;
+    one.send(notification("the last")).await;
+    stream.until(602).await;
+    assert_eq!(stream.shown.len() + stream.folded, 602, "and nothing twice");
+    stream.shown.sort();
+    let shown = stream.shown.len();
+    stream.shown.dedup();
+    assert_eq!(stream.shown.len(), shown);
+    for wrong in ["", "x", "1", "-1-0"] {
+        let answer = operator.get(&format!("/admin/events/live/feed?after={wrong}")).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_view_goes_on_without_gap_or_double_over_a_reconnect_and_a_restart() {
+    let (mut one, operator) = watched().await;
+    let (mut all, mut last) = (Vec::new(), "0-0".to_owned());
+    for round in 0..3 {
+        let mut stream = Stream::open(&one, &operator, "0-0", Some(&last)).await;
+        if round > 0 {
+            // What came while nobody watched.
+            stream.until(3).await;
+        }
+        for number in 0..3 {
+            one.send(notification(&format!("{round} watched {number}"))).await;
+        }
+        stream.until(if round > 0 { 6 } else { 3 }).await;
+        all.append(&mut stream.shown);
+        last.clone_from(&stream.last);
+        if round == 1 {
+            assert!(one.app.stop().await.as_millis() < 1000, "an open live view does not hold it up");
+            assert!(stream.answer.chunk().await.unwrap_or_default().is_none(), "the stream has ended");
+            one.app.start_again().await;
+        } else {
+            drop(stream);
+        }
+        for number in 0..3 {
+            one.send(notification(&format!("{round} alone {number}"))).await;
+        }
+    }
+    assert_eq!(all.len(), 15);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_script_the_live_page_loads_itself_again_and_can_be_paused() {
+    let (one, operator) = watched().await;
+    one.send(notification("1")).await;
+    let page = operator.page("/admin/events/live").await;
+    assert_eq!(page.all("tbody tr").len(), 1);
+    assert!(page.text.contains(r#"<noscript><meta http-equiv="refresh" content="5"></noscript>"#));
+    assert!(!operator.page("/admin/events/live?paused=true").await.text.contains("http-equiv"));
+    assert_eq!(operator.get("/admin/events/live?pause=1").await.status(), StatusCode::BAD_REQUEST);
+}

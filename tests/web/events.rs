@@ -19,7 +19,7 @@ pub struct Connected {
     pub page: String,
     pub id: String,
     pub key: String,
-    client: reqwest::Client,
+    pub client: reqwest::Client,
 }
 
 impl Connected {

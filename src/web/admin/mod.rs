@@ -13,7 +13,7 @@ use actix_web::http::header::LOCATION;
 use super::guards::SignedIn;
 pub use care::{check, disconnect, disconnect_form, reconnect_link};
 pub use doctor::doctor;
-pub use events::{event, events, payload};
+pub use events::{event, events, live, live_feed, payload};
 pub use instances::{instance, instances};
 pub use reconcile::{reconcile, reconcile_page};
 pub use sign_in::{Console, first_sign_in, first_sign_in_form, sign_in, sign_in_form, sign_out};
