@@ -19,6 +19,8 @@ use tempfile::TempDir;
 use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
 
+/// Looks at a page before a test gives up: a minute, for machines that are busy with something else.
+const PATIENCE: u32 = 2400;
 pub const CLIENT_SECRET: &str = "canary-client-secret";
 
 /// A running Gangway with its simulator.
@@ -203,7 +205,7 @@ pub fn config(origin: &str, simulator: &Simulator, folder: &TempDir) -> Config {
             organization_secret: simulator.organization_secret().into(),
             element_key: "mailchimpv3".into(),
             instance_tags: vec!["test".into()],
-            timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(60),
         },
         authorize_url_from: AuthorizeUrlFrom::Mailchimp,
         admin_password_hash: None,
@@ -328,7 +330,7 @@ impl Browser {
 
     /// Reads the page until its text holds `words`.
     pub async fn wait_for(&self, target: &str, words: &str) -> Page {
-        for _ in 0..400 {
+        for _ in 0..PATIENCE {
             let page = self.page(target).await;
             if page.text.contains(words) {
                 return page;
