@@ -75,6 +75,7 @@ async fn console(browser: &Chromium, demo: &Demo) {
     browser.click("form[action$='/reconnect-link'] button").await;
     browser.wait_for("h1", "Link").await;
     browser.check("a reconnect link").await;
+    events(browser, demo).await;
     browser.open(&format!("{}/admin/doctor", demo.home)).await;
     browser.wait_for("h1", "Everything holds").await;
     browser.check("doctor").await;
@@ -82,6 +83,27 @@ async fn console(browser: &Chromium, demo: &Demo) {
     browser.click("main form button").await;
     browser.wait_for("main", "Nothing differs.").await;
     browser.check("the comparison").await;
+}
+
+/// The operator looks at what came in, and watches it come.
+async fn events(browser: &Chromium, demo: &Demo) {
+    browser.open(&format!("{}/admin/events", demo.home)).await;
+    browser.wait_for("tbody th", "CREATED contacts").await;
+    browser.check("events").await;
+    browser.click("tbody th a").await;
+    browser.wait_for("#pretty", "mira@reader.example").await;
+    browser.check("one event").await;
+    browser.open(&format!("{}/admin/events?text=nowhere", demo.home)).await;
+    browser.wait_for("main", "No such event").await;
+    browser.check("no such event").await;
+    browser.open(&format!("{}/admin/events/live", demo.home)).await;
+    browser.wait_for("#stream", "Live").await;
+    browser.click("#pause").await;
+    browser.wait_for("#stream", "Paused").await;
+    demo.add_contact().await;
+    browser.click("#pause").await;
+    browser.wait_for("tbody tr:nth-child(2) th", "CREATED contacts").await;
+    browser.check("events, live").await;
 }
 
 /// The customer takes the permission back at Mailchimp, the operator notices, and it is given again.

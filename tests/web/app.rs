@@ -214,7 +214,7 @@ pub fn config(origin: &str, simulator: &Simulator, folder: &TempDir) -> Config {
         retention: Retention::default(),
         rate_limit_per_minute: 0,
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
-        limits: Limits::default(),
+        limits: Limits { head_deadline: Duration::from_secs(60), ..Limits::default() },
         demo: None,
     }
 }
