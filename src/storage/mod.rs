@@ -2,6 +2,7 @@
 //! Postgres share, one file per subject, and one suite of tests (`contract`) for both. Secrets are
 //! sealed on the way in and opened on the way out, so that no other room sees a column.
 
+mod audience_webhooks;
 mod authorization_requests;
 mod checks;
 mod database_file;
@@ -30,6 +31,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 use crate::seal::{DoesNotOpen, Place, Sealer};
+pub use audience_webhooks::{AudienceWebhook, Looked, Origin};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
 pub use event_counts::{EventCount, Span};
 pub use events::{

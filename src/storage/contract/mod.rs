@@ -2,6 +2,7 @@
 //! where `TEST_POSTGRES_URL` names one.
 
 mod looking;
+mod audiences;
 mod onboarding;
 mod open_work;
 mod operators;
