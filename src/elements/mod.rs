@@ -7,8 +7,8 @@ mod notification;
 mod signature;
 
 pub use client::{
-    Access, Audience, CallError, CloudElements, ElementInstance, Listed, NewInstance, Ping, Refusal,
-    UnreadAnswer, Wanted, id_in,
+    Access, Audience, AudienceWebhook, CallError, CloudElements, ElementInstance, Listed, NewInstance, Ping,
+    Refusal, UnreadAnswer, Wanted, id_in,
 };
 pub use instance::{
     BrowserHash, Connection, Instance, InstanceState, InvalidTransition, Problem, ProblemKind,

@@ -19,7 +19,7 @@ use url::Url;
 use super::{Problem, ProblemKind};
 use crate::config::{CloudElementsAccess, MailchimpApp};
 pub use answer::{ElementInstance, Refusal, id_in};
-pub use hub::{Audience, Ping};
+pub use hub::{Audience, AudienceWebhook, Ping};
 pub use instances::{Listed, NewInstance, Wanted};
 pub use platform::Access;
 use reach::Reach;
