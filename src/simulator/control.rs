@@ -95,6 +95,11 @@ const SWITCHES: &[(&str, &str)] = &[
     ("webhook_reorder", "Audience webhooks: swap every two"),
     ("unknown_type", "Audience webhooks: a type nobody knows"),
     ("wrong_list", "Audience webhooks: another list"),
+    ("no_own_webhook", "Audience webhooks: none by itself when a contact is added"),
+    ("viewer", "Audiences: whoever approved may only look"),
+    ("webhooks_down", "Audiences: their webhooks cannot be read"),
+    ("no_audiences", "Audiences: there is none"),
+    ("hostile_names", "Audiences: names with markup in them"),
 ];
 
 async fn show(simulation: web::Data<Simulation>) -> HttpResponse {
@@ -160,9 +165,11 @@ async fn add_contact(
     let NewContact { email, list_id } = body.into_inner();
     let list = list_id.filter(|id| !id.is_empty()).or_else(|| default_list(&simulation));
     let Some(list) = list else { return HttpResponse::NotFound().finish() };
-    // An audience sends nothing before it has a webhook; the demo makes it, as a person would by hand.
+    // An audience sends nothing before it has a webhook; here it makes its own, as a person would by hand,
+    // unless it has one or is told to wait for it (docs/decisions/0009).
     let ingest = format!("{}/elements/api-v2/events/mailchimpv3", simulation.origin);
-    if save_webhook(&simulation, &list, &ingest, people_only()).await.is_ok() {
+    let waits = simulation.faults().no_own_webhook;
+    if !waits && save_webhook(&simulation, &list, &ingest, people_only()).await.is_ok() {
         simulation.record("audience webhook made", &ingest, "saved");
     }
     let id = simulation.with(|world| {
@@ -304,6 +311,10 @@ async fn ledger(simulation: web::Data<Simulation>) -> HttpResponse {
             .values()
             .map(|one| json!({ "id": one.id, "name": one.name, "tags": one.tags, "code": one.code, "configuration": one.configuration }))
             .collect();
-        HttpResponse::Ok().json(json!({ "ledger": world.ledger, "instances": alive, "log": world.log, "queued": world.queue.len() }))
+        let lists = world.accounts.iter().flat_map(|account| &account.lists);
+        let webhooks: Vec<_> = lists
+            .flat_map(|list| list.webhooks.iter().map(|one| json!({ "list": list.id, "url": one.url, "sources": one.sources })))
+            .collect();
+        HttpResponse::Ok().json(json!({ "ledger": world.ledger, "instances": alive, "log": world.log, "queued": world.queue.len(), "webhooks": webhooks }))
     })
 }

@@ -52,4 +52,16 @@ pub struct Faults {
     pub wrong_list: bool,
     /// Mailchimp: webhook deliveries of a type nobody knows.
     pub unknown_type: bool,
+    /// Mailchimp: makes no webhook by itself when a contact is added; only what was made reports.
+    pub no_own_webhook: bool,
+    /// Mailchimp: whoever approved may only look; webhooks are neither made nor removed.
+    pub viewer: bool,
+    /// Mailchimp: the account has no audience.
+    pub no_audiences: bool,
+    /// Mailchimp: names of audiences with markup in them.
+    pub hostile_names: bool,
+    /// Cloud Elements: the webhooks of an audience are a 500.
+    pub webhooks_down: bool,
+    /// Cloud Elements: every call about audiences takes so many milliseconds longer, before it acts.
+    pub hub_slow_ms: u64,
 }

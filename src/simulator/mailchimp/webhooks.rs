@@ -12,7 +12,7 @@ use sha2::Sha256;
 use time::macros::format_description;
 use url::{Host, Url};
 
-use crate::simulator::world::{Simulation, Webhook};
+use crate::simulator::world::{List, Simulation, Webhook};
 
 /// Gaps between tries, in seconds; Mailchimp's add up to 75 minutes.
 const GAPS: [u64; 5] = [1, 5, 15, 25, 29];
@@ -69,12 +69,12 @@ pub(in crate::simulator) async fn save_webhook(
     url: &str,
     (events, sources): (Value, Value),
 ) -> Result<Webhook, NotSaved> {
-    let bare = |url: &str| url.split('?').next().unwrap_or_default().to_owned();
-    simulation.with(|world| {
-        let list = world.list(list).ok_or(NotSaved::NoSuchList)?;
+    let is_free = |list: &List| {
+        let bare = |url: &str| url.split('?').next().unwrap_or_default().to_owned();
         let taken = list.webhooks.iter().any(|known| bare(&known.url) == bare(url));
         if taken { Err(NotSaved::Duplicate) } else { Ok(()) }
-    })?;
+    };
+    simulation.with(|world| is_free(world.list(list).ok_or(NotSaved::NoSuchList)?))?;
     if !is_loopback(url) {
         return Err(NotSaved::Unverified("the simulation calls loopback addresses only".to_owned()));
     }
@@ -87,6 +87,8 @@ pub(in crate::simulator) async fn save_webhook(
     simulation.with(|world| {
         let (id, signing_secret) = (world.hex(10), world.hex(40));
         let list = world.list(list).ok_or(NotSaved::NoSuchList)?;
+        // Somebody may have been quicker while the address was asked.
+        is_free(list)?;
         let webhook = Webhook { id, url: url.to_owned(), events, sources, signing_secret, enabled: true };
         list.webhooks.push(webhook.clone());
         Ok(webhook)
