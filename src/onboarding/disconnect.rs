@@ -1,4 +1,4 @@
-//! The end of an instance: events off, deleted at Cloud Elements, read back to be sure, its token
+//! The end of an instance: our audience webhooks removed, events off, deleted at Cloud Elements, read back to be sure, its token
 //! destroyed. A step that fails leaves it disconnecting, and it is tried again until it is done. The grant
 //! itself is Mailchimp's: only the customer can take it back there.
 
@@ -66,15 +66,20 @@ impl Onboarding {
         else {
             return self.end_without(ticket).await;
         };
+        // Before the instance, whose token it takes. What is left is told, and holds nothing up.
+        let left = self.remove_audience_webhooks(&instance).await;
         match self.delete_upstream(&instance, upstream).await {
             Ok(done) => {
-                let summary = receipt(upstream, done);
+                let (id, summary) = (instance.id, receipt(upstream, done) + &leftovers(&left));
                 self.settle(instance, |now| {
                     let state = now.state.clone().disconnected().ok()?;
                     let outcome = Outcome::of(state, ("disconnected", summary.clone(), reference));
                     Some(Outcome { token: Token::Destroy, work: Change::Close(ticket), ..outcome })
                 })
                 .await;
+                if let Err(error) = self.storage.forget_audiences(id).await {
+                    tracing::error!(instance = %id, %error, "the audiences could not be forgotten");
+                }
             }
             Err(error) => {
                 tracing::warn!(instance = %instance.id, %error, "disconnecting is tried again");
@@ -115,6 +120,17 @@ impl Onboarding {
             Some(_) => Err(CallError::unclear("it is still there after it was deleted")),
         }
     }
+}
+
+/// The audiences whose webhook was not removed: only the customer can do that from now on.
+fn leftovers(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let names = names.iter().map(|name| format!("“{name}”")).collect::<Vec<_>>().join(", ");
+    format!(
+        " MailChimp did not let us remove the webhook of {names}; please delete it there, under Audience, Settings, Webhooks."
+    )
 }
 
 /// What stands on the timeline, and in the customer's receipt.

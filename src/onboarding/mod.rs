@@ -3,6 +3,7 @@
 //! Cloud Elements has, taken down. Knows the flow; the wire is `elements`' and the rows are `storage`'s.
 
 mod adopt;
+mod audiences;
 mod check;
 mod disconnect;
 mod provision;
@@ -31,6 +32,7 @@ use crate::entropy::{SharedEntropy, fresh_id};
 use crate::events::Feed;
 use crate::reference::Reference;
 use crate::storage::{Lease, Step, Storage, StorageError, Ticket};
+pub use audiences::{Choice, NotListed, Reports};
 pub use check::Checked;
 pub use disconnect::NotDisconnected;
 pub use provision::{Arrived, Denial, Grant};

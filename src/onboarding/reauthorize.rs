@@ -286,6 +286,8 @@ impl Onboarding {
             return Ok(false);
         }
         self.storage.forget_account(id).await?;
+        // They were the other account's; its webhooks are out of this token's reach.
+        self.storage.forget_audiences(id).await?;
         let next_check = Some(self.clock.now() + check::FIRST);
         let kept = self.settle(instance, |now| {
             let InstanceState::NeedsAttention(connection, _) = &now.state else { return None };

@@ -99,6 +99,10 @@ pub fn routes(services: &mut ServiceConfig) {
                 .route(web::post().to(pages::disconnect)),
         )
         .service(
+            on("/instances/{id}/audiences", get().to(pages::audiences_form))
+                .route(web::post().to(pages::audiences)),
+        )
+        .service(
             on("/reconnect/{token}", get().to(pages::reconnect_link))
                 .route(web::post().to(pages::reconnect_by_link)),
         )
@@ -123,6 +127,10 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/admin/events/live/feed", web::get().to(admin::live_feed)))
         .service(on("/admin/events/{id}", get().to(admin::event)))
         .service(on("/admin/events/{id}/payload", get().to(admin::payload)))
+        .service(
+            on("/admin/instances/{id}/audiences", get().to(admin::audiences_form))
+                .route(web::post().to(admin::audiences)),
+        )
         .service(
             on("/admin/reconcile", get().to(admin::reconcile_page)).route(web::post().to(admin::reconcile)),
         )

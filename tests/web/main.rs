@@ -12,6 +12,7 @@
 mod admin;
 mod app;
 mod architecture;
+mod audiences;
 mod canary;
 mod care;
 mod connect;

@@ -43,12 +43,12 @@ pub struct Confirmed {
     name: String,
 }
 
-async fn found(app: &Gangway, id: &str) -> Result<Instance, Failure> {
+pub(super) async fn found(app: &Gangway, id: &str) -> Result<Instance, Failure> {
     let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
     app.storage.instance(id).await?.ok_or(Failure::NotFound)
 }
 
-fn page_of(instance: &Instance) -> String {
+pub(super) fn page_of(instance: &Instance) -> String {
     format!("/admin/instances/{}", instance.id)
 }
 

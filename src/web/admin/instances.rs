@@ -45,6 +45,8 @@ struct AdminInstancePage {
     /// It exists upstream, so it can be checked, renewed and taken down.
     alive: bool,
     renewable: bool,
+    /// It works, so its audiences can be asked for.
+    connected: bool,
     quiet: Option<String>,
     refused: Option<String>,
     events: String,
@@ -173,6 +175,7 @@ pub async fn instance(
         feed: feed_url(&instance),
         page: format!("/admin/instances/{}", instance.id),
         alive,
+        connected: matches!(instance.state, InstanceState::Connected(_)),
         renewable: alive && !matches!(instance.state, InstanceState::Paused(_)),
         quiet: instance.quiet_since(app.clock.now()).map(|gap| {
             format!("No event for {} days: far longer than is usual for this instance. It may be quite alright; a check tells.", gap.whole_days())

@@ -1,5 +1,6 @@
 //! The operator's console: who may come in, and what stands there.
 
+mod audiences;
 mod care;
 mod doctor;
 mod events;
@@ -11,6 +12,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 
 use super::guards::SignedIn;
+pub use audiences::{audiences, audiences_form};
 pub use care::{check, disconnect, disconnect_form, reconnect_link};
 pub use doctor::doctor;
 pub use events::{event, events, live, live_feed, payload};

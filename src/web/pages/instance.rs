@@ -9,7 +9,7 @@ use super::stopped::stopped;
 use super::{Action, ProblemPage};
 use crate::elements::{Connection, Instance, InstanceState, Problem, ProblemKind};
 use crate::reference::Reference;
-use crate::storage::StorageError;
+use crate::storage::{Origin, StorageError};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{BrowserSession, SignedIn};
@@ -40,6 +40,8 @@ struct ConnectedPage {
     connected_at: Moment,
     events_enabled: bool,
     first_event: Option<FirstEvent>,
+    /// The names of the audiences that report.
+    reporting: Vec<String>,
     webhook_url: String,
     manage: String,
     simulator_control: Option<String>,
@@ -134,6 +136,9 @@ async fn connected(
             Some(FirstEvent { at: at.into(), kind: kind.unwrap_or_else(|| "UNKNOWN".to_owned()) })
         }
     };
+    let chosen = app.storage.audience_webhooks(instance.id).await?;
+    let reporting = chosen.into_iter().filter(|chosen| chosen.origin != Origin::Asked);
+    let reporting = reporting.map(|chosen| chosen.name).collect();
     Ok(ConnectedPage {
         frame: app.frame(),
         feed: feed_url(instance),
@@ -143,8 +148,8 @@ async fn connected(
         connected_at: connection.connected_at.into(),
         events_enabled: connection.events_enabled,
         first_event,
-        // Where Mailchimp's audience webhook must point (reference section 6.2).
-        webhook_url: format!("{}/events/{}", app.config.cloud_elements.url, instance.element),
+        reporting,
+        webhook_url: app.cloud_elements.audience_webhook_url(&instance.element),
         manage: format!("/instances/{}", instance.id),
         simulator_control: app.config.demo.as_ref().map(|demo| demo.control_url.clone()),
         reference: instance.reference.to_string(),

@@ -1,5 +1,6 @@
 //! The customer's pages, one file per step of the way.
 
+mod audiences;
 mod callback;
 mod connect;
 mod disconnect;
@@ -10,6 +11,7 @@ mod problem;
 mod renewal;
 mod stopped;
 
+pub use audiences::{AudiencesView, Picked, audiences, audiences_form, audiences_view, picked_view};
 pub use callback::{authorization_request, callback};
 pub use connect::connect;
 pub use disconnect::{disconnect, disconnect_form};
