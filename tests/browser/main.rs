@@ -48,6 +48,7 @@ async fn journey(look: Look) {
     browser.check("proven").await;
 
     let result = browser.address().await;
+    audiences(&browser, &result).await;
     browser.open(&demo.control).await;
     browser.check("the simulator's control page").await;
     browser.open(&format!("{}/oauth/callback?code=x&state=y", demo.home)).await;
@@ -56,6 +57,20 @@ async fn journey(look: Look) {
     approving_again(&browser, &demo, &result).await;
     disconnecting(&browser, &result).await;
     browser.close().await;
+}
+
+/// Another audience is picked, and reports from then on.
+async fn audiences(browser: &Chromium, result: &str) {
+    browser.open(&format!("{result}/audiences")).await;
+    browser.wait_for("fieldset", "Events").await;
+    browser.check("audiences").await;
+    browser.click("main form button").await;
+    browser.wait_for("[role=alert]", "Pick at least one").await;
+    browser.check("no audience picked").await;
+    browser.click("fieldset label").await;
+    browser.click("main form button").await;
+    browser.wait_for("section.reporting", "Events").await;
+    browser.check("every audience reports").await;
 }
 
 /// The operator signs in for the first time and looks around.
@@ -72,6 +87,11 @@ async fn console(browser: &Chromium, demo: &Demo) {
     browser.click("form[action$='/check'] button").await;
     browser.wait_for("ol.timeline", "let this instance in").await;
     browser.check("one instance").await;
+    let instance = browser.address().await;
+    browser.open(&format!("{instance}/audiences")).await;
+    browser.wait_for("section.reporting", "Events").await;
+    browser.check("audiences in the console").await;
+    browser.open(&instance).await;
     browser.click("form[action$='/reconnect-link'] button").await;
     browser.wait_for("h1", "Link").await;
     browser.check("a reconnect link").await;
