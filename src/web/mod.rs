@@ -76,6 +76,7 @@ pub struct Gangway {
 }
 
 /// The routes. Fixed paths come first: they are compared, the others matched.
+#[expect(clippy::too_many_lines, reason = "every route, on one screen")]
 pub fn routes(services: &mut ServiceConfig) {
     services
         // The customer.

@@ -1,8 +1,8 @@
 //! One suite for every database: each behaviour is written once and runs on SQLite always, and on Postgres
 //! where `TEST_POSTGRES_URL` names one.
 
-mod looking;
 mod audiences;
+mod looking;
 mod onboarding;
 mod open_work;
 mod operators;
