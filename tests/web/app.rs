@@ -221,7 +221,9 @@ pub fn config(origin: &str, simulator: &Simulator, folder: &TempDir) -> Config {
 
 /// A client that follows nothing and remembers nothing.
 pub fn plain() -> Client {
-    Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    // Well before the server ends an idle connection: otherwise a request meets its end, on a busy machine.
+    client.pool_idle_timeout(Duration::from_secs(1)).build().unwrap()
 }
 
 /// A browser: remembers cookies, sends Origin with what is unsafe, follows nothing by itself.
