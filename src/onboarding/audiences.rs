@@ -158,7 +158,7 @@ impl Onboarding {
         let element = &account.instance.element;
         let made = self.cloud_elements.create_audience_webhook(&account.token, &audience.id, element);
         let error = match within(account.until, made).await {
-            Ok(webhook) => return self.keep(account, audience, (Origin::Made, webhook)).await,
+            Ok(webhook) => return self.made(account, audience, webhook).await,
             Err(error) => error,
         };
         warn(account.instance, &error, "an audience webhook was not made");
@@ -180,6 +180,25 @@ impl Onboarding {
                 Ok(Reports::Unknown)
             }
         }
+    }
+
+    /// Kept; and taken back where somebody disconnected meanwhile, who may not have seen it.
+    async fn made(
+        &self,
+        account: &Account<'_>,
+        audience: &Audience,
+        webhook: Option<String>,
+    ) -> Result<Reports, StorageError> {
+        let id = account.instance.id;
+        let reports = self.keep(account, audience, (Origin::Made, webhook.clone())).await?;
+        let now = self.storage.instance(id).await?.map(|now| now.state);
+        if let Some(InstanceState::Disconnecting(_) | InstanceState::Disconnected(_)) = now {
+            let (audience, name) = (audience.id.clone(), audience.name.clone());
+            let made = AudienceWebhook { audience, name, origin: Origin::Made, webhook };
+            self.remove(account, made).await;
+            return Ok(Reports::Unknown);
+        }
+        Ok(reports)
     }
 
     async fn keep(

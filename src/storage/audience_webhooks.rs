@@ -77,7 +77,7 @@ impl Storage {
     }
 
     /// Claims the making of a webhook, for one caller among many. Not where it is being made, nor where one
-    /// was made since the look that found none.
+    /// was made since the look that found none, nor for an instance on its way out.
     pub async fn claim_audience(
         &self,
         instance: Uuid,
@@ -86,8 +86,8 @@ impl Storage {
         now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
         let claim = Statement::new(
-            "INSERT INTO audience_webhooks (instance, audience, name, origin, touched_at) VALUES ($1, $2, $3, 'asked', $4) \
-             ON CONFLICT (instance, audience) DO UPDATE SET origin = 'asked', webhook = NULL, name = excluded.name, \
+            "INSERT INTO audience_webhooks (instance, audience, name, origin, touched_at) SELECT id, $2, $3, 'asked', $4 FROM instances \
+             WHERE id = $1 AND state = 'connected' ON CONFLICT (instance, audience) DO UPDATE SET origin = 'asked', webhook = NULL, name = excluded.name, \
              touched_at = excluded.touched_at WHERE audience_webhooks.touched_at < \
              CASE audience_webhooks.origin WHEN 'asked' THEN $5 ELSE $6 END",
         );

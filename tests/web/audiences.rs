@@ -181,6 +181,21 @@ async fn a_removal_that_is_refused_is_told_and_does_not_hold_up_the_disconnect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removal_is_tried_again_with_the_disconnect() {
+    let app = TestApp::start().await;
+    let (browser, result) = app.connected().await;
+    pick(&browser, &format!("{result}/audiences"), &[EVENTS]).await;
+    app.faults(json!({ "gateway_down": true })).await;
+    browser.form(&format!("{result}/disconnect"), &[]).await;
+    assert_eq!(browser.headline(&result).await, "Disconnecting…");
+    assert_eq!(webhooks(&app).await.len(), 1);
+    app.faults(json!({})).await;
+    let page = app.wait_as_time_passes(&browser, &result, "Receipt").await;
+    assert!(page.one("ol.receipt").contains(&format!("The webhook of audience {EVENTS} was removed.")));
+    assert_eq!(webhooks(&app).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_another_connection_uses_is_left_to_it() {
     let app = TestApp::start().await;
     let (one, first) = app.connected().await;

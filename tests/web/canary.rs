@@ -64,6 +64,18 @@ async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
         // The same state with another code, refused by upstream.
         seen += &browser.page("/oauth/callback?code=canary-code&state=canary-state").await.text;
     }
+    // What a customer calls an audience is for pages, not for the log.
+    app.faults(json!({})).await;
+    let (_, result) = app.connected().await;
+    for fault in ["viewer", "webhooks_down", "hostile_names"] {
+        app.faults(json!({ "hostile_names": true, fault: true })).await;
+        operator
+            .form(
+                &format!("/admin{result}/audiences"),
+                &[("audience", "b7e51c90aa"), ("audience", "c19d20f4e2")],
+            )
+            .await;
+    }
     app.faults(json!({})).await;
     let state = parameter(&browser.start().await, "state");
     let refused =
@@ -95,6 +107,7 @@ async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
 
     let log = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
     assert!(log.contains("grant claimed") && log.contains("instance settled"), "the log was kept: {log}");
+    assert!(log.contains("an audience webhook was not made") && !log.contains("alert(1)"), "no names");
     let mut stored = String::new();
     for file in std::fs::read_dir(app.folder().join("data")).unwrap() {
         stored += &String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap());

@@ -7,6 +7,7 @@ use super::*;
 on_every_database!(
     of_a_crowd_one_makes_the_webhook,
     a_webhook_made_since_the_look_is_not_made_again_and_one_that_vanished_is,
+    an_instance_on_its_way_out_gets_no_webhook,
     what_was_made_stays_ours_and_goes_to_whoever_uses_it_too,
 );
 
@@ -47,6 +48,14 @@ async fn a_webhook_made_since_the_look_is_not_made_again_and_one_that_vanished_i
     let later = Looked { at: NOON + Duration::HOUR, ..LOOKED };
     assert!(claim(&bench, id, later, NOON + Duration::HOUR).await);
     assert_eq!(origin(&bench, id).await, Origin::Asked);
+}
+
+async fn an_instance_on_its_way_out_gets_no_webhook(bench: Bench) {
+    let instance = bench.connected().await;
+    let id = instance.id;
+    let after = Instance { state: instance.state.clone().disconnect().unwrap(), ..instance };
+    assert!(bench.storage.transition(bench.transition(&after)).await.unwrap());
+    assert!(!claim(&bench, id, LOOKED, NOON).await);
 }
 
 async fn what_was_made_stays_ours_and_goes_to_whoever_uses_it_too(bench: Bench) {
