@@ -19,7 +19,7 @@ pub(super) const OLDEST_SINCE: &str = "SELECT min(seq) FROM (SELECT seq FROM not
 
 /// One event, or a notification without any, with what of its notification a page shows.
 pub(super) const ONE: &str = "SELECT n.instance, n.notification_id, n.received_at, n.headers, \
-     CAST(length(n.body) AS BIGINT) AS bytes, substr(n.body, 1, 65536) AS head, \
+     CAST(length(n.body) AS BIGINT) AS bytes, substr(n.body, 1, 65536) AS head, n.duplicates, n.same_id_as, n.payload_gone, \
      e.type, e.object_type, e.object_id, e.occurred_at, i.name \
      FROM notifications AS n LEFT JOIN events AS e ON e.notification = n.seq AND e.position = $2 \
      LEFT JOIN instances AS i ON i.id = n.instance WHERE n.seq = $1";

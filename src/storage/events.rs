@@ -101,6 +101,12 @@ pub struct StoredEvent {
     pub bytes: usize,
     /// Its first [`PAYLOAD_HEAD`] bytes.
     pub head: Vec<u8>,
+    /// How often the notification came again.
+    pub duplicates: i64,
+    /// The first event of an earlier notification with the same id and another body.
+    pub same_id_as: Option<EventId>,
+    /// The payload was older than payloads are kept.
+    pub payload_gone: bool,
 }
 
 /// Which events are meant; all that is given must hold.
@@ -227,7 +233,13 @@ impl Storage {
             row,
             headers: serde_json::from_str(&headers).unwrap_or_default(),
             bytes: usize::try_from(bytes).unwrap_or_default(),
-            head: found.try_get("head")?,
+            // Of nothing, SQLite's substr makes NULL.
+            head: found.try_get::<Option<_>, _>("head")?.unwrap_or_default(),
+            duplicates: found.try_get("duplicates")?,
+            same_id_as: found
+                .try_get::<Option<i64>, _>("same_id_as")?
+                .map(|notification| EventId { notification, position: 0 }),
+            payload_gone: found.try_get::<i64, _>("payload_gone")? != 0,
         }))
     }
 

@@ -118,6 +118,33 @@ async fn e01_e02_a_hostile_payload_is_text_and_downloads_as_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_again_is_counted_and_another_body_under_the_same_id_is_pointed_out() {
+    let (one, operator) = watched().await;
+    let sent = |text: &str| format!(r#"{{"id":"7","message":{{"events":[]}},"text":"{text}"}}"#);
+    for text in ["a", "a", "a", "b"] {
+        one.send(sent(text)).await;
+    }
+    let [apart, first] = links(&operator.page("/admin/events").await).try_into().unwrap();
+    assert_eq!(operator.page(&first).await.fact("Came again"), "2 times; stored once");
+    let page = operator.page(&apart).await;
+    assert_eq!(page.fact("Came again"), "never");
+    assert!(page.fact("Same id").contains("another body"));
+    assert_eq!(page.attributes("dl.facts a[href^='/admin/events/']", "href"), [first]);
+    one.send("").await;
+    let empty = links(&operator.page("/admin/events").await).remove(0);
+    assert!(operator.page(&empty).await.text.contains("0 bytes."), "signed, and nothing in it");
+    app_forgets_payloads(&one.app).await;
+    let gone = operator.page(&apart).await;
+    assert!(gone.text.contains("older than payloads are kept"), "{}", gone.text);
+}
+
+/// As if a month had gone by.
+async fn app_forgets_payloads(app: &TestApp) {
+    let forget = sqlx::query("UPDATE notifications SET body = x'', payload_gone = 1");
+    forget.execute(&app.database().await).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_huge_payload_makes_no_huge_page() {
     let (one, operator) = watched().await;
     let body = format!("{{\"id\":\"1\",\"x\":\"{}\"}}", "<".repeat(9 * 1024 * 1024));

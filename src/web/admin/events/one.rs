@@ -26,6 +26,10 @@ struct EventPage {
     notification_id: Option<String>,
     received_exactly: String,
     headers: Vec<(String, String)>,
+    came_again: i64,
+    /// The page of an earlier one with the same id and another body.
+    same_id_as: Option<String>,
+    payload_gone: bool,
     bytes: usize,
     payload: Shown,
     download: String,
@@ -38,7 +42,8 @@ pub async fn event(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let id: EventId = id.parse().map_err(|_| Failure::NotFound)?;
-    let StoredEvent { row, headers, bytes, head } = app.storage.event(id).await?.ok_or(Failure::NotFound)?;
+    let found = app.storage.event(id).await?.ok_or(Failure::NotFound)?;
+    let StoredEvent { row, headers, bytes, head, duplicates, same_id_as, payload_gone } = found;
     EventPage {
         frame: app.frame(),
         here: HERE,
@@ -47,6 +52,9 @@ pub async fn event(
         received_exactly: exactly(row.received_at),
         row: row.into(),
         headers,
+        came_again: duplicates,
+        same_id_as: same_id_as.map(page_of),
+        payload_gone,
         bytes,
         payload: shown(&head, bytes),
         download: format!("{}/payload", page_of(id)),
