@@ -230,16 +230,43 @@ pub enum LogFormat {
     Json,
 }
 
-/// The environment, with `.env` behind it.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn variables() -> Result<HashMap<String, String>, dotenvy::Error> {
+/// Why `.env` cannot be read. Never repeats a line of it: most hold secrets.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableEnv {
+    /// A line of it is no setting.
+    #[error(
+        ".env cannot be read {0}. Write NAME=value, one a line; a value with blanks, # or $ within single quotes"
+    )]
+    Line(String),
+    /// The file itself.
+    #[error(".env cannot be read: {0}")]
+    File(String),
+}
+
+/// The environment, with `.env` behind it. What is no UTF-8 is no setting of ours.
+pub fn variables() -> Result<HashMap<String, String>, UnreadableEnv> {
+    let mut variables = match dotenvy::dotenv_iter() {
+        Ok(lines) => lines_of(lines)?,
+        Err(error) if error.not_found() => HashMap::new(),
+        Err(dotenvy::Error::Io(error)) => return Err(UnreadableEnv::File(error.to_string())),
+        Err(_) => return Err(UnreadableEnv::Line("from its first line on".to_owned())),
+    };
+    let told = std::env::vars_os();
+    variables
+        .extend(told.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+    Ok(variables)
+}
+
+fn lines_of(
+    lines: impl Iterator<Item = dotenvy::Result<(String, String)>>,
+) -> Result<HashMap<String, String>, UnreadableEnv> {
     let mut variables = HashMap::new();
-    match dotenvy::dotenv_iter() {
-        Ok(lines) => variables = lines.collect::<Result<_, _>>()?,
-        Err(error) if error.not_found() => {}
-        Err(error) => return Err(error),
+    let mut place = "from its first line on".to_owned();
+    for line in lines {
+        let Ok((name, value)) = line else { return Err(UnreadableEnv::Line(place)) };
+        place = format!("after the line of {name}");
+        variables.insert(name, value);
     }
-    variables.extend(std::env::vars());
     Ok(variables)
 }
 
@@ -263,7 +290,8 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     const APP: &str = "copy it from Mailchimp: Account, Extras, Registered apps";
     const SECRETS: &str = "copy it from Cloud Elements: the user menu shows both secrets";
     const SWITCH: &str = "write mailchimp or cloud-elements";
-    const HASH: &str = "leave it out to get a one-time sign-in link, or give an argon2id hash ($argon2id$…)";
+    const PREVIOUS: &str = "put the SECRET_KEY in that was used before, or leave it out";
+    const HASH: &str = "leave it out to get a one-time sign-in link, or give a whole argon2id hash, in .env within single quotes ('$argon2id$…')";
 
     let public_url = reader.required(
         "PUBLIC_URL",
@@ -279,7 +307,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         database_url,
     );
     let secret_key = reader.required("SECRET_KEY", KEY, setting::secret_key);
-    let secret_key_previous = reader.optional("SECRET_KEY_PREVIOUS", KEY, setting::secret_key);
+    let secret_key_previous = reader.optional("SECRET_KEY_PREVIOUS", PREVIOUS, setting::secret_key);
     let client_id = reader.required("MAILCHIMP_CLIENT_ID", APP, word);
     let client_secret = reader.required("MAILCHIMP_CLIENT_SECRET", APP, secret);
     let authorize_url = reader.or(

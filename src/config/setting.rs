@@ -152,8 +152,10 @@ pub(super) fn authorize_url_from(text: &str) -> Result<AuthorizeUrlFrom, String>
 
 pub(super) fn argon2id_hash(text: &str) -> Result<String, String> {
     match PasswordHash::new(text) {
-        Ok(hash) if hash.algorithm.as_str() == "argon2id" => Ok(text.to_owned()),
-        Ok(_) => Err("is not argon2id".into()),
+        Ok(hash) if hash.algorithm.as_str() != "argon2id" => Err("is not argon2id".into()),
+        // One without salt or hash would let nobody in.
+        Ok(hash) if hash.salt.is_none() || hash.hash.is_none() => Err("is not a whole password hash".into()),
+        Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("is not a password hash".into()),
     }
 }

@@ -26,6 +26,26 @@ fn problems(variables: &HashMap<String, String>) -> Vec<&'static str> {
 }
 
 #[test]
+fn a_broken_line_of_env_is_told_by_its_place_and_never_repeated() {
+    let text =
+        "PUBLIC_URL=http://127.0.0.1:1\nMAILCHIMP_CLIENT_SECRET=\"canary unclosed\nSECRET_KEY=canary==\n";
+    for text in [text, "PUBLIC_URL=http://127.0.0.1:1\nMAILCHIMP_CLIENT_SECRET=canary secret two\n"] {
+        let error = lines_of(dotenvy::from_read_iter(text.as_bytes())).unwrap_err().to_string();
+        assert!(error.contains("after the line of PUBLIC_URL") && !error.contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn half_a_password_hash_is_refused() {
+    for hash in ["$argon2id", "$argon2id$v=19$m=19456,t=2,p=1", "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ"]
+    {
+        let mut variables = filled_in();
+        variables.insert("ADMIN_PASSWORD_HASH".to_owned(), hash.to_owned());
+        assert_eq!(problems(&variables), ["ADMIN_PASSWORD_HASH"], "{hash}");
+    }
+}
+
+#[test]
 fn the_required_settings_are_enough() {
     let config = Config::from_variables(&filled_in()).expect("accepted");
     assert_eq!(config.public_url.redirect_uri(), "https://connect.example.com/oauth/callback");
