@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{NoCheckpoints, SharedCheckpoints};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::Config;
+use crate::config::{AuthorizeUrlFrom, Config};
 use crate::doctor;
 use crate::elements::CloudElements;
 use crate::entropy::{SharedEntropy, SystemEntropy, fresh_id};
@@ -182,6 +182,15 @@ fn cloud_elements(config: &Config) -> anyhow::Result<CloudElements> {
         .context("the HTTP client cannot be built")
 }
 
+/// Where the start's form may lead. Cloud Elements names an address of its own choice, https or on this machine.
+fn leads_to(config: &Config, mailchimp: &Mailchimp) -> String {
+    match (config.authorize_url_from, config.cloud_elements.url.scheme()) {
+        (AuthorizeUrlFrom::Mailchimp, _) => mailchimp.origin(),
+        (AuthorizeUrlFrom::CloudElements, "https") => "https:".to_owned(),
+        (AuthorizeUrlFrom::CloudElements, _) => "https: http://127.0.0.1:* http://localhost:*".to_owned(),
+    }
+}
+
 async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<Gangway> {
     let sealer = sealer(&config, &surroundings);
     let Surroundings { clock, entropy, checkpoints } = surroundings;
@@ -206,7 +215,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
         refusals: Refusals::new(clock.now()),
         process: fresh_id(&*clock, &*entropy),
         feed,
-        headers: SecurityHeaders::new(&mailchimp.origin(), config.public_url.is_https()),
+        headers: SecurityHeaders::new(&leads_to(&config, &mailchimp), config.public_url.is_https()),
         mailchimp,
         cloud_elements,
         console: Console::new(config.admin_password_hash.clone()),

@@ -15,6 +15,8 @@ use crate::storage::{Change, StorageError, Ticket, Token};
 
 /// Gaps between tries double up to this.
 const LONGEST_GAP: Duration = Duration::from_secs(600);
+/// The kind of the step that tells the operator, in upstream's words, why it takes longer.
+pub const DELAYED: &str = "disconnect_delayed";
 
 /// Why an instance was not disconnected.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +88,7 @@ impl Onboarding {
                 if looks == 0 {
                     let summary = format!("A step of disconnecting failed ({error}); it is tried again.");
                     self.settle(instance, |now| {
-                        let step = ("disconnecting", summary.clone(), reference);
+                        let step = (DELAYED, summary.clone(), reference);
                         Some(Outcome::of(now.state.clone(), step))
                     })
                     .await;

@@ -34,7 +34,7 @@ use crate::reference::Reference;
 use crate::storage::{Lease, Step, Storage, StorageError, Ticket};
 pub use audiences::{Choice, NotListed, Reports};
 pub use check::Checked;
-pub use disconnect::NotDisconnected;
+pub use disconnect::{DELAYED, NotDisconnected};
 pub use provision::{Arrived, Denial, Grant};
 pub use reconcile::{Drift, Finding, Measures, NotCompared, Report};
 

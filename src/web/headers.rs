@@ -11,7 +11,7 @@ pub struct SecurityHeaders {
 }
 
 impl SecurityHeaders {
-    /// `authorize_origin` is where the start's form may lead: browsers apply `form-action` to the redirect
+    /// `authorize_origin` is where the start's form may lead, as sources of a policy: browsers apply `form-action` to the redirect
     /// that follows a form. `https` says whether HSTS makes sense.
     pub fn new(authorize_origin: &str, https: bool) -> Self {
         let policy = format!(

@@ -238,7 +238,7 @@ async fn a_disconnect_that_fails_half_way_is_tried_again() {
     assert_eq!(browser.headline(&result).await, "Disconnecting…");
     app.faults(json!({})).await;
     let page = app.wait_as_time_passes(&browser, &result, "Receipt").await;
-    assert!(page.one("ol.receipt").contains("it is tried again"), "the receipt says so");
+    assert!(page.one("ol.receipt").contains("was tried again"), "the receipt says so");
     assert_eq!(app.ledger().await["instances"], json!([]));
 }
 

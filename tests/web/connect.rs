@@ -40,6 +40,8 @@ async fn a_customer_connects_and_reads_so_and_the_first_event_is_told() {
 async fn the_authorize_url_can_come_from_cloud_elements_with_our_own_state() {
     let app = TestApp::with(|config| config.authorize_url_from = AuthorizeUrlFrom::CloudElements).await;
     let browser = app.browser();
+    let policy = browser.get("/").await.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("form-action 'self' https: http://127.0.0.1:*"), "{policy}");
     let url = browser.start().await;
     assert_eq!(parameter(&url, "state").len(), 43);
     assert_eq!(url.matches("state=").count(), 1);

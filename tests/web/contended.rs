@@ -120,6 +120,28 @@ async fn a_link_and_a_made_up_code_give_nobody_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_opens_a_link_elsewhere_and_cancels_is_told_so() {
+    let app = TestApp::start().await;
+    let (_browser, result) = app.connected().await;
+    let operator = app.operator().await;
+    let link = link(&app, &operator, &result).await;
+    let other = app.browser();
+    let callback = other.decide(&location(&other.form(&link, &[]).await), "cancel").await;
+    let told = location(&other.get(&callback).await);
+    assert_eq!(other.headline(&told).await, "You chose not to connect");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_is_made_for_what_cannot_be_renewed() {
+    let app = TestApp::start().await;
+    let (browser, result) = app.connected().await;
+    let operator = app.operator().await;
+    browser.form(&format!("{result}/disconnect"), &[]).await;
+    let answer = operator.form(&format!("/admin{result}/reconnect-link"), &[]).await;
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_used_by_another_account_asks_the_browser_that_made_the_connection() {
     let app = TestApp::start().await;
     let (browser, result) = app.connected().await;

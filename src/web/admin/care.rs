@@ -14,6 +14,7 @@ use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{RECONNECT_LINK_LIFETIME, ReconnectLink, SignedIn};
+use crate::web::pages::renewable;
 use crate::web::view::{Frame, Moment, Page};
 
 #[derive(Template)]
@@ -72,6 +73,7 @@ pub async fn reconnect_link(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let instance = found(&app, &id).await?;
+    renewable(&instance)?;
     let ends = app.clock.now() + RECONNECT_LINK_LIFETIME;
     let link = ReconnectLink::make(&app.config.secret_key, instance.id, ends);
     ReconnectLinkPage {

@@ -47,9 +47,15 @@ pub async fn callback(
             }
         }
         (AuthorizationResponse::Denied { error, .. }, renews) => {
+            let owner = browser.clone();
             let declined = app.onboarding.decline(Denial { state, error, browser, reference }).await?;
-            // Who was asked to approve again is told there how it stands.
-            renews.map_or(declined, Arrived::Instance)
+            // Whose instance it is is told there how it stands.
+            match renews {
+                Some(id) if app.storage.instance(id).await?.is_some_and(|known| known.browser == owner) => {
+                    Arrived::Instance(id)
+                }
+                _ => declined,
+            }
         }
     };
     app.checkpoints.reached(Point::BeforeRedirect).await;

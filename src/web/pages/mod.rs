@@ -19,4 +19,4 @@ pub use feed::feed;
 pub use instance::{feed_url, instance};
 pub use landing::landing;
 pub use problem::{Action, ProblemPage};
-pub use renewal::{keep_account, reconnect, reconnect_by_link, reconnect_link};
+pub use renewal::{keep_account, reconnect, reconnect_by_link, reconnect_link, renewable};

@@ -74,7 +74,8 @@ pub(super) async fn renewal_elsewhere(
     StoppedPage::renewed_elsewhere(app, &instance, claimed.reference).show()
 }
 
-fn renewable(instance: &Instance) -> Result<(), Failure> {
+/// Whether it stands so that its access can be renewed.
+pub fn renewable(instance: &Instance) -> Result<(), Failure> {
     match &instance.state {
         InstanceState::Connected(_) | InstanceState::NeedsAttention(..) => Ok(()),
         other => Err(Failure::Conflict(other.as_str())),

@@ -6,8 +6,9 @@ use askama::Template;
 use super::Action;
 use crate::elements::{Instance, InstanceState, Problem, ProblemKind};
 use crate::mailchimp::PROVIDER;
+use crate::onboarding::DELAYED;
 use crate::reference::Reference;
-use crate::storage::StorageError;
+use crate::storage::{Step, StorageError};
 use crate::web::Gangway;
 use crate::web::view::{Frame, Moment};
 
@@ -109,7 +110,14 @@ fn actions(instance: &Instance) -> Vec<Action> {
 async fn receipt(app: &Gangway, instance: &Instance) -> Result<Vec<Done>, StorageError> {
     let steps = app.storage.timeline(instance.id).await?;
     let ours = steps.into_iter().filter(|step| step.kind.starts_with("disconnect"));
-    Ok(ours.map(|step| Done { at: step.at.into(), what: step.summary }).collect())
+    // What upstream said is for the operator.
+    let plain = |step: Step| {
+        let delayed = step.kind == DELAYED;
+        let what =
+            if delayed { "A step did not work, and was tried again.".to_owned() } else { step.summary };
+        Done { at: step.at.into(), what }
+    };
+    Ok(ours.map(plain).collect())
 }
 
 impl StoppedPage {
