@@ -166,7 +166,7 @@ async fn add_contact(
     let list = list_id.filter(|id| !id.is_empty()).or_else(|| default_list(&simulation));
     let Some(list) = list else { return HttpResponse::NotFound().finish() };
     // An audience sends nothing before it has a webhook; here it makes its own, as a person would by hand,
-    // unless it has one or is told to wait for it (docs/decisions/0009).
+    // unless it has one or is told to wait for it (docs/decisions/0008).
     let ingest = format!("{}/elements/api-v2/events/mailchimpv3", simulation.origin);
     let waits = simulation.faults().no_own_webhook;
     if !waits && save_webhook(&simulation, &list, &ingest, people_only()).await.is_ok() {
