@@ -68,8 +68,6 @@ impl Storage {
 struct StoreNotification {
     /// Cloud Elements' id of the notification, or the body where there is none.
     fingerprint: Fingerprint,
-    /// Its id and its body, for when another body came under the same id.
-    apart: Fingerprint,
     new: NewNotification,
 }
 
@@ -91,15 +89,18 @@ fn fingerprint(instance: Uuid, parts: &[&[u8]]) -> Fingerprint {
 
 impl StoreNotification {
     fn of(new: NewNotification) -> Self {
-        let id = new.decoded.as_ref().and_then(|decoded| decoded.id.as_deref());
-        let (fingerprint, apart) = if let Some(id) = id {
-            let (id, body) = (id.as_bytes(), Sha256::digest(&new.body));
-            (fingerprint(new.instance, &[b"id", id]), fingerprint(new.instance, &[b"apart", &body, id]))
-        } else {
-            let body = fingerprint(new.instance, &[b"body", &new.body]);
-            (body, body)
+        let fingerprint = match new.id() {
+            Some(id) => fingerprint(new.instance, &[b"id", id]),
+            None => fingerprint(new.instance, &[b"body", &new.body]),
         };
-        Self { fingerprint, apart, new }
+        Self { fingerprint, new }
+    }
+
+    /// Its id and its body, for when another body came under the same id.
+    fn apart(&self) -> Fingerprint {
+        let body = Sha256::digest(&self.new.body);
+        let apart = |id| fingerprint(self.new.instance, &[b"apart", &body, id]);
+        self.new.id().map_or(self.fingerprint, apart)
     }
 
     /// Answers its place in the order of arrival; `None` where the fingerprint is taken.
@@ -141,9 +142,10 @@ impl StoreNotification {
             count_again(connection, self.fingerprint).await?;
             return Ok((None, Arrival::Duplicate));
         }
-        let apart = self.insert(connection, self.apart, Some(seq)).await?;
+        let fingerprint = self.apart();
+        let apart = self.insert(connection, fingerprint, Some(seq)).await?;
         if apart.is_none() {
-            count_again(connection, self.apart).await?;
+            count_again(connection, fingerprint).await?;
             return Ok((None, Arrival::Duplicate));
         }
         Ok((apart, Arrival::StoredApart))
@@ -208,6 +210,11 @@ impl Write for StoreNotification {
 }
 
 impl NewNotification {
+    /// Cloud Elements' id of it.
+    fn id(&self) -> Option<&[u8]> {
+        self.decoded.as_ref()?.id.as_deref().map(str::as_bytes)
+    }
+
     fn events(&self) -> usize {
         self.decoded.as_ref().map_or(0, |decoded| decoded.events.len())
     }

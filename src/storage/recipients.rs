@@ -2,7 +2,6 @@
 //! no look into the database. What changes here is forgotten at once; what another process changes, seconds
 //! later.
 
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +13,7 @@ use super::{Storage, StorageError};
 use crate::elements::{InstanceState, SignatureKey};
 
 /// So many are remembered, about 300 bytes each.
-const MOST: NonZeroU32 = NonZeroU32::new(16_384).unwrap();
+const MOST: usize = 16_384;
 /// For so long, since another process may have changed them.
 const LIFE: Duration = Duration::seconds(5);
 
@@ -38,8 +37,7 @@ pub(super) struct Recipients {
 
 impl Default for Recipients {
     fn default() -> Self {
-        let most = usize::try_from(MOST.get()).unwrap_or(usize::MAX);
-        Self { known: Mutex::new(LruCache::new(most)), changes: AtomicU64::new(0) }
+        Self { known: Mutex::new(LruCache::new(MOST)), changes: AtomicU64::new(0) }
     }
 }
 
