@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
+use hmac::Hmac;
 use sha2::Sha256;
 
 use crate::entropy::{Entropy, SharedEntropy, draw};
@@ -63,6 +64,13 @@ impl SecretKey {
         // HKDF-SHA256 refuses only outputs over 255 × 32 bytes; ours are 32 and 64.
         let _ = Hkdf::<Sha256>::new(None, &self.0).expand(purpose.as_bytes(), &mut key);
         key
+    }
+}
+
+impl SecretKey {
+    /// An HMAC-SHA256 under the key for one purpose, which is as long as a block (RFC 2104 section 2).
+    pub fn mac(&self, purpose: &str) -> Hmac<Sha256> {
+        <Hmac<Sha256> as hmac::KeyInit>::new(&self.derive::<64>(purpose).into())
     }
 }
 

@@ -5,7 +5,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -47,9 +47,7 @@ impl ReconnectLink {
 }
 
 fn mac(key: &SecretKey, said: &[u8]) -> Hmac<Sha256> {
-    // As long as a block of SHA-256 (RFC 2104 section 2).
-    let key = key.derive::<64>("gangway reconnect link v1");
-    <Hmac<Sha256> as KeyInit>::new(&key.into()).chain_update(said)
+    key.mac("gangway reconnect link v1").chain_update(said)
 }
 
 impl FromRequest for ReconnectLink {
