@@ -41,13 +41,14 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Whether audiences that were found are another account's, and which they were and are. Mailchimp's audience
-    /// ids are unique among all accounts: two lists without a common one are of two.
-    pub fn another_account(&self, found: &[String]) -> Option<String> {
+    /// Trouble since `since`, if audiences that were found are another account's. Mailchimp's audience ids are
+    /// unique among all accounts: two lists without a common one are of two.
+    pub fn another_account(&self, found: &[String], since: OffsetDateTime) -> Option<Problem> {
         let known = self.audiences.as_deref().unwrap_or_default();
         let told = !known.is_empty() && !found.is_empty();
         let another = told && !known.iter().any(|id| found.contains(id));
-        another.then(|| format!("audiences {} before, {} now", known.join(", "), found.join(", ")))
+        let which = || format!("audiences {} before, {} now", known.join(", "), found.join(", "));
+        another.then(|| Problem { kind: ProblemKind::OtherAccount, detail: Some(which()), since })
     }
 
     /// Whether they are surely the same account's.
@@ -372,14 +373,17 @@ mod tests {
             version: 0,
             state: InstanceState::Provisioning,
         };
+        let another = |known: &[&str], found: &[&str]| {
+            with(known).another_account(&of(found), OffsetDateTime::UNIX_EPOCH)
+        };
         assert_eq!(
-            with(&["a", "b"]).another_account(&of(&["c"])).as_deref(),
+            another(&["a", "b"], &["c"]).and_then(|problem| problem.detail).as_deref(),
             Some("audiences a, b before, c now")
         );
         for (known, found, same) in
             [(&["a", "b"][..], &["b", "c"][..], true), (&[], &["c"], false), (&["a"], &[], false)]
         {
-            assert_eq!(with(known).another_account(&of(found)), None);
+            assert_eq!(another(known, found), None);
             assert_eq!(with(known).same_account(&of(found)), same);
         }
     }

@@ -109,9 +109,7 @@ impl Onboarding {
         match diagnosis {
             Diagnosis::Works { audiences, token } => {
                 let found = audiences.as_deref().unwrap_or_default();
-                if let Some(which) = instance.another_account(found) {
-                    let (kind, detail) = (ProblemKind::OtherAccount, Some(which));
-                    let problem = Problem { kind, detail, since: self.clock.now() };
+                if let Some(problem) = instance.another_account(found, self.clock.now()) {
                     return self.in_trouble(instance, problem, (reference, asked)).await;
                 }
                 self.working(instance, (audiences, token), (reference, asked)).await

@@ -1,6 +1,6 @@
-//! The end of an instance: our audience webhooks removed, events off, deleted at Cloud Elements, read back to be sure, its token
-//! destroyed. A step that fails leaves it disconnecting, and it is tried again until it is done. The grant
-//! itself is Mailchimp's: only the customer can take it back there.
+//! The end of an instance: our audience webhooks removed, events off, deleted at Cloud Elements, read back to
+//! be sure, its token destroyed. A step that fails leaves it disconnecting, and it is tried again until it is
+//! done. The grant itself is Mailchimp's: only the customer can take it back there.
 
 use std::time::Duration;
 

@@ -18,14 +18,13 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::checkpoint::SharedCheckpoints;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, to_milliseconds};
 use crate::config::{Config, PublicUrl};
 use crate::elements::CloudElements;
 use crate::entropy::{SharedEntropy, fresh_id};
@@ -55,14 +54,13 @@ pub struct Onboarding {
     element: String,
     instance_tags: Vec<String>,
     recovery_window: Duration,
-    started_at: OffsetDateTime,
     /// Names this process in leases.
     holder: Uuid,
     /// Open work in this process's hands, whose leases it renews.
     under_way: Mutex<HashSet<Ticket>>,
     /// What the last comparison with Cloud Elements found.
     last_report: Mutex<Option<Arc<Report>>>,
-    /// When the last one began, in milliseconds; 0: none did.
+    /// When the last one began, in milliseconds; at first, when the process did.
     last_comparison: AtomicI64,
     /// One comparison at a time.
     comparing: tokio::sync::Mutex<()>,
@@ -95,7 +93,7 @@ impl Onboarding {
         let Rooms { storage, cloud_elements, feed, clock, entropy, checkpoints } = rooms;
         let holder = fresh_id(&*clock, &*entropy);
         Arc::new(Self {
-            started_at: clock.now(),
+            last_comparison: AtomicI64::new(to_milliseconds(clock.now())),
             storage,
             cloud_elements,
             feed,
@@ -108,7 +106,6 @@ impl Onboarding {
             holder,
             under_way: Mutex::default(),
             last_report: Mutex::default(),
-            last_comparison: AtomicI64::new(0),
             comparing: tokio::sync::Mutex::default(),
             checkpoints,
             tasks: TaskTracker::new(),

@@ -243,9 +243,8 @@ impl Onboarding {
             _ => instance,
         };
         self.settle(instance, |now| {
-            let (state, kind, summary) = if let Some(which) = now.another_account(&found) {
-                let (kind, detail) = (ProblemKind::OtherAccount, Some(which));
-                let problem = Problem { kind, detail, since: self.clock.now() };
+            let (state, kind, summary) = if let Some(problem) = now.another_account(&found, self.clock.now())
+            {
                 let summary = problem.for_operator();
                 (now.state.clone().trouble(problem).ok()?, "needs_attention", summary)
             } else {

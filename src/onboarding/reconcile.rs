@@ -132,12 +132,9 @@ impl Onboarding {
     }
 
     pub(super) async fn reconcile_in_passing(self: &Arc<Self>) -> Result<(), StorageError> {
-        let mut last = self.last_comparison.load(Ordering::Relaxed);
-        if last == 0 {
-            last = to_milliseconds(self.started_at);
-        }
+        let last = from_milliseconds(self.last_comparison.load(Ordering::Relaxed));
         let now = self.clock.now();
-        if now - from_milliseconds(last) < EVERY {
+        if now - last < EVERY {
             return Ok(());
         }
         // Also where it fails: a list that cannot be read is not asked for every minute.
