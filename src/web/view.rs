@@ -1,7 +1,10 @@
 //! What every page shows, and how a page becomes a response.
 
+use actix_web::http::header::LOCATION;
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
+use futures_util::Stream;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -65,6 +68,16 @@ impl From<OffsetDateTime> for Moment {
             short: at.format(short).unwrap_or_default(),
         }
     }
+}
+
+/// To another page, with GET, whatever was asked here (RFC 9110 section 15.4.4).
+pub fn see_other(target: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
+}
+
+/// Server-sent events, for as long as there are any.
+pub fn event_stream(events: impl Stream<Item = Result<Bytes, Failure>> + 'static) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/event-stream; charset=utf-8").streaming(events)
 }
 
 /// A template that is a page.

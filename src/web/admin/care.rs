@@ -8,14 +8,13 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::instances::HERE;
-use super::see_other;
 use crate::elements::Instance;
 use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{RECONNECT_LINK_LIFETIME, ReconnectLink, SignedIn};
 use crate::web::pages::renewable;
-use crate::web::view::{Frame, Moment, Page};
+use crate::web::view::{Frame, Moment, Page, see_other};
 
 #[derive(Template)]
 #[template(path = "admin/reconnect_link.html")]

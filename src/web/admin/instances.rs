@@ -12,7 +12,7 @@ use crate::storage;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::SignedIn;
-use crate::web::pages::feed_url;
+use crate::web::pages::{feed_url, renewable};
 use crate::web::view::{Frame, Moment, Page};
 
 const ROWS: u16 = 50;
@@ -176,7 +176,7 @@ pub async fn instance(
         page: format!("/admin/instances/{}", instance.id),
         alive,
         connected: matches!(instance.state, InstanceState::Connected(_)),
-        renewable: alive && !matches!(instance.state, InstanceState::Paused(_)),
+        renewable: renewable(&instance).is_ok(),
         quiet: instance.quiet_since(app.clock.now()).map(|gap| {
             format!("No event for {} days: far longer than is usual for this instance. It may be quite alright; a check tells.", gap.whole_days())
         }),

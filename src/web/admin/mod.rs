@@ -9,9 +9,9 @@ mod reconcile;
 mod sign_in;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::LOCATION;
 
 use super::guards::SignedIn;
+use super::view::see_other;
 pub use audiences::{audiences, audiences_form};
 pub use care::{check, disconnect, disconnect_form, reconnect_link};
 pub use doctor::doctor;
@@ -23,8 +23,4 @@ pub use sign_in::{Console, first_sign_in, first_sign_in_form, sign_in, sign_in_f
 /// `GET /admin`
 pub async fn home(_: SignedIn) -> HttpResponse {
     see_other("/admin/instances")
-}
-
-fn see_other(target: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
 }

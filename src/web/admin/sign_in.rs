@@ -13,13 +13,12 @@ use serde::Deserialize;
 use time::Duration;
 use tokio::sync::Semaphore;
 
-use super::see_other;
 use crate::entropy::{draw, fresh_id};
 use crate::storage::{Operator, StorageError, TokenHash};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{Admitted, BrowserSession};
-use crate::web::view::{Frame, Page};
+use crate::web::view::{Frame, Page, see_other};
 
 /// The one-time link works so long.
 const LINK_LIFETIME: Duration = Duration::days(1);

@@ -2,18 +2,17 @@
 //! MailChimp does not let us. For the browser of the instance; the console shows the same in its frame.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use askama::Template;
 
-use super::instance::visible;
+use super::instance::{page_of, visible};
 use crate::elements::Instance;
 use crate::onboarding::{Choice, NotListed, Reports};
 use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::BrowserSession;
-use crate::web::view::{Frame, Page};
+use crate::web::view::{Frame, Page, see_other};
 
 #[derive(Template)]
 #[template(path = "audiences.html")]
@@ -134,11 +133,7 @@ pub async fn picked_view(
     let back = format!("{page}/audiences");
     let mut view = audiences_view(app, instance, (page, Some(picked)), reference).await?;
     view.none_picked = none_picked;
-    Ok(if view.status() == StatusCode::OK {
-        Ok(HttpResponse::SeeOther().insert_header((LOCATION, back)).finish())
-    } else {
-        Err(view)
-    })
+    Ok(if view.status() == StatusCode::OK { Ok(see_other(&back)) } else { Err(view) })
 }
 
 /// `GET /instances/{id}/audiences`
@@ -149,7 +144,7 @@ pub async fn audiences_form(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let instance = visible(&app, &session, &id).await?;
-    let page = format!("/instances/{}", instance.id);
+    let page = page_of(instance.id);
     let view = audiences_view(&app, &instance, (page, None), reference).await?;
     let mut answer = view.answer();
     AudiencesPage { frame: app.frame(), view }.show_with(&mut answer)
@@ -164,7 +159,7 @@ pub async fn audiences(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let instance = visible(&app, &session, &id).await?;
-    let page = format!("/instances/{}", instance.id);
+    let page = page_of(instance.id);
     match picked_view(&app, &instance, (page, picked.into_inner()), reference).await? {
         Ok(back) => Ok(back),
         Err(view) => {

@@ -1,10 +1,10 @@
 //! `GET /oauth/callback`: the way back from Mailchimp. The state must be pending in this browser; then one
 //! claim, for ever. Whatever the outcome, the browser leaves this address at once: it holds code and state.
 
-use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
+use super::instance::page_of;
 use super::renewal::renewal_elsewhere;
 use super::{Action, ProblemPage};
 use crate::checkpoint::Point;
@@ -16,7 +16,7 @@ use crate::storage::{ClaimedRequest, Trip};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::BrowserSession;
-use crate::web::view::Page;
+use crate::web::view::{Page, see_other};
 
 /// Claims what came back and leads to what became of it.
 pub async fn callback(
@@ -64,10 +64,10 @@ pub async fn callback(
 
 fn see(arrived: Arrived) -> HttpResponse {
     let page = match arrived {
-        Arrived::Instance(id) => format!("/instances/{id}"),
+        Arrived::Instance(id) => page_of(id),
         Arrived::Request(id) => format!("/authorization-requests/{id}"),
     };
-    HttpResponse::SeeOther().insert_header((LOCATION, page)).finish()
+    see_other(&page)
 }
 
 /// `GET /authorization-requests/{id}`: what became of a trip whose browser has no instance to see: it

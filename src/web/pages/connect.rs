@@ -1,7 +1,6 @@
 //! `POST /connect`: starts a trip to Mailchimp. The state goes into this browser's cookie as a hash and to
 //! Mailchimp as itself; nothing is written to disk.
 
-use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use url::Url;
 use uuid::Uuid;
@@ -12,6 +11,7 @@ use crate::oauth::State;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{Admitted, BrowserSession};
+use crate::web::view::see_other;
 
 /// Starts one for a new instance.
 pub async fn connect(
@@ -32,7 +32,7 @@ pub(super) async fn start(
     let authorize_url = authorize_url(app, &state).await?;
     session.set_pending(&*app.entropy, |pending| pending.begin(state.hash(), renews, app.clock.now()))?;
     metrics::counter!("gangway_starts_total").increment(1);
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, String::from(authorize_url))).finish())
+    Ok(see_other(authorize_url.as_str()))
 }
 
 async fn authorize_url(app: &Gangway, state: &State) -> Result<Url, Failure> {

@@ -1,15 +1,14 @@
 //! Taking a connection down, by the customer who made it: asked once more, then done, with a receipt.
 
-use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use super::instance::visible;
+use super::instance::{page_of, visible};
 use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::BrowserSession;
-use crate::web::view::{Frame, Page};
+use crate::web::view::{Frame, Page, see_other};
 
 #[derive(Template)]
 #[template(path = "disconnect.html")]
@@ -27,7 +26,7 @@ pub async fn disconnect_form(
 ) -> Result<HttpResponse, Failure> {
     let instance = visible(&app, &session, &id).await?;
     instance.state.clone().disconnect().map_err(|_| Failure::Conflict(instance.state.as_str()))?;
-    let page = format!("/instances/{}", instance.id);
+    let page = page_of(instance.id);
     DisconnectPage { frame: app.frame(), name: instance.name, page }.show()
 }
 
@@ -40,5 +39,5 @@ pub async fn disconnect(
 ) -> Result<HttpResponse, Failure> {
     let instance = visible(&app, &session, &id).await?;
     app.onboarding.disconnect(instance.id, reference).await?;
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, format!("/instances/{}", instance.id))).finish())
+    Ok(see_other(&page_of(instance.id)))
 }

@@ -14,6 +14,7 @@ use crate::events::Watcher;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::BrowserSession;
+use crate::web::view::event_stream;
 
 /// So often an open feed shows that it is alive, and a lost nudge is made up for.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -44,9 +45,7 @@ pub async fn feed(
     let watcher = app.feed.watch();
     let instance = visible(&app, &session, &id).await?.id;
     let open = Open { app, watcher, instance, seen: query.into_inner().seen, greeted: false };
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream; charset=utf-8")
-        .streaming(stream::unfold(open, next)))
+    Ok(event_stream(stream::unfold(open, next)))
 }
 
 async fn next(mut open: Open) -> Option<(Result<Bytes, Failure>, Open)> {

@@ -54,6 +54,11 @@ struct FirstEvent {
     kind: String,
 }
 
+/// Its page.
+pub(super) fn page_of(id: Uuid) -> String {
+    format!("/instances/{id}")
+}
+
 /// The instance that `id` names, if this browser may see it.
 pub(super) async fn visible(app: &Gangway, session: &BrowserSession, id: &str) -> Result<Instance, Failure> {
     let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
@@ -150,7 +155,7 @@ async fn connected(
         first_event,
         reporting,
         webhook_url: app.cloud_elements.audience_webhook_url(&instance.element),
-        manage: format!("/instances/{}", instance.id),
+        manage: page_of(instance.id),
         simulator_control: app.config.demo.as_ref().map(|demo| demo.control_url.clone()),
         reference: instance.reference.to_string(),
     })

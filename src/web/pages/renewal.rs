@@ -1,12 +1,11 @@
 //! Approving again: from the instance's own page, or by a link that the operator sent. And the answer to
 //! "is this other account the one you mean?".
 
-use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use uuid::Uuid;
 
 use super::connect::start;
-use super::instance::{finishing_elsewhere, visible};
+use super::instance::{finishing_elsewhere, page_of, visible};
 use super::stopped::StoppedPage;
 use crate::elements::{Instance, InstanceState};
 use crate::reference::Reference;
@@ -14,7 +13,7 @@ use crate::storage::ClaimedRequest;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{Admitted, BrowserSession, ReconnectLink};
-use crate::web::view::Page;
+use crate::web::view::{Page, see_other};
 
 /// `POST /instances/{id}/reconnect`
 pub async fn reconnect(
@@ -58,7 +57,7 @@ pub async fn keep_account(
     if !app.onboarding.keep_other_account(instance.id, reference).await? {
         return Err(Failure::Conflict(instance.state.as_str()));
     }
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, format!("/instances/{}", instance.id))).finish())
+    Ok(see_other(&page_of(instance.id)))
 }
 
 /// What became of an approval that another browser's connection was renewed with.

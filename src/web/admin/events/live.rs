@@ -20,7 +20,7 @@ use crate::storage::{EventFilter, EventId, EventRow};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{BrowserSession, SignedIn};
-use crate::web::view::{Frame, Page};
+use crate::web::view::{Frame, Page, event_stream};
 
 /// Rows of the page at first.
 const ROWS: usize = 50;
@@ -122,9 +122,7 @@ pub async fn live_feed(
         next_heartbeat: now + HEARTBEAT,
         greeted: false,
     };
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream; charset=utf-8")
-        .streaming(stream::unfold(open, next)))
+    Ok(event_stream(stream::unfold(open, next)))
 }
 
 async fn next(mut open: Open) -> Option<(Result<Bytes, Failure>, Open)> {
