@@ -18,7 +18,7 @@ use crate::config::{AuthorizeUrlFrom, Config};
 use crate::doctor;
 use crate::elements::CloudElements;
 use crate::entropy::{SharedEntropy, SystemEntropy, fresh_id};
-use crate::events::{self, Feed, Inbox, Refusals, Trial};
+use crate::events::{self, Deliveries, Feed, Inbox, Refusals, Trial};
 use crate::mailchimp::Mailchimp;
 use crate::oauth::State;
 use crate::onboarding::{Onboarding, Rooms};
@@ -108,10 +108,11 @@ impl App {
         self.gangway.chain()
     }
 
-    /// Runs until `shutdown` is cancelled, then ends live pages, requests, onboardings and the database,
-    /// in this order.
+    /// Runs until `shutdown` is cancelled, then ends live pages, requests, onboardings with deliveries, and the
+    /// database, in this order.
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
         self.gangway.onboarding.start_background();
+        self.gangway.deliveries.start_background();
         self.answer(shutdown).await
     }
 
@@ -132,7 +133,7 @@ impl App {
         let ended = server.await;
         stopper.abort();
         tidying.abort();
-        gangway.onboarding.stop(GRACE).await;
+        tokio::join!(gangway.onboarding.stop(GRACE), gangway.deliveries.stop());
         gangway.storage.close().await;
         tracing::info!("stopped");
         ended
@@ -209,9 +210,13 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
     };
     let key = &config.secret_key;
     let trial = Trial { id: doctor::instance_id(key), key: doctor::signature_key(key) };
+    let deliveries = Deliveries::new(&config, storage.clone(), clock.clone(), entropy.clone())
+        .context("the HTTP client cannot be built")?;
+    let tags = &config.cloud_elements.instance_tags;
     Ok(Gangway {
+        deliveries,
         onboarding: Onboarding::new(&config, rooms),
-        inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone(), trial),
+        inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone(), trial, tags),
         refusals: Refusals::new(clock.now()),
         process: fresh_id(&*clock, &*entropy),
         feed,

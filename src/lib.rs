@@ -19,3 +19,4 @@ pub mod simulator;
 pub mod storage;
 pub mod telemetry;
 pub mod web;
+pub mod webhook;

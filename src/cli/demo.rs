@@ -98,6 +98,7 @@ fn config(
         authorize_url_from: AuthorizeUrlFrom::Mailchimp,
         admin_password_hash: None,
         trusted_proxies: Vec::new(),
+        delivery_allowed_networks: vec!["127.0.0.0/8".parse()?, "::1/128".parse()?],
         recovery_window: Duration::from_secs(30),
         retention: Retention::default(),
         rate_limit_per_minute: 60,

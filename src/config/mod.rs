@@ -44,6 +44,8 @@ pub struct Config {
     pub admin_password_hash: Option<String>,
     /// Who may set `X-Forwarded-For` (`TRUSTED_PROXIES`).
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks that endpoints may be in although they are not public (`DELIVERY_ALLOWED_NETWORKS`).
+    pub delivery_allowed_networks: Vec<IpNet>,
     /// How long an unknown outcome is looked up before it counts as absent (`RECOVERY_WINDOW`).
     pub recovery_window: Duration,
     /// How long notifications are kept.
@@ -107,6 +109,8 @@ pub struct Limits {
     pub head_deadline: Duration,
     /// How long the callback waits for the instance before it shows progress.
     pub callback_patience: Duration,
+    /// One attempt at an endpoint, from the connection to the end of its answer.
+    pub delivery_deadline: Duration,
 }
 
 impl Default for Limits {
@@ -116,6 +120,7 @@ impl Default for Limits {
             notification_deadline: Duration::from_secs(30),
             head_deadline: Duration::from_secs(10),
             callback_patience: Duration::from_secs(2),
+            delivery_deadline: Duration::from_secs(15),
         }
     }
 }
@@ -325,6 +330,8 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let admin_password_hash = reader.optional("ADMIN_PASSWORD_HASH", HASH, argon2id_hash);
     let trusted_proxies =
         reader.or("TRUSTED_PROXIES", "", "addresses or networks with commas between", networks);
+    let delivery_allowed_networks =
+        reader.or("DELIVERY_ALLOWED_NETWORKS", "", "addresses or networks with commas between", networks);
     let timeout = reader.or("UPSTREAM_TIMEOUT", "60s", "a duration such as 500ms, 60s, 3m or 7d", duration);
     let recovery_window =
         reader.or("RECOVERY_WINDOW", "3m", "a duration such as 500ms, 60s, 3m or 7d", duration);
@@ -357,6 +364,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         authorize_url_from: authorize_url_from?,
         admin_password_hash,
         trusted_proxies: trusted_proxies?,
+        delivery_allowed_networks: delivery_allowed_networks?,
         recovery_window: recovery_window?,
         retention: Retention { payloads: payloads?, events: events? },
         rate_limit_per_minute: rate_limit_per_minute?,

@@ -80,6 +80,7 @@ fn every_wrong_setting_is_told_at_once_and_no_value_is_repeated() {
         ("AUTHORIZE_URL_FROM", "canary"),
         ("ADMIN_PASSWORD_HASH", "canary"),
         ("TRUSTED_PROXIES", "canary"),
+        ("DELIVERY_ALLOWED_NETWORKS", "10.0.0.0/8, canary"),
         ("UPSTREAM_TIMEOUT", "canary"),
         ("RECOVERY_WINDOW", "0s"),
         ("PAYLOAD_RETENTION", "59m"),

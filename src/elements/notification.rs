@@ -42,6 +42,9 @@ pub enum EventType {
 }
 
 impl EventType {
+    /// Every type there is.
+    pub const ALL: [Self; 4] = [Self::Created, Self::Updated, Self::Deleted, Self::Unknown];
+
     /// The word on the wire, in the database and on pages.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -18,6 +18,8 @@ pub struct Inbox {
     feed: Feed,
     clock: SharedClock,
     trial: Trial,
+    /// Of every instance, besides our own.
+    tags: Arc<[String]>,
     room: Arc<Semaphore>,
 }
 
@@ -109,8 +111,8 @@ impl Recipient {
 
 impl Inbox {
     /// An inbox over `storage` that tells `feed`.
-    pub fn new(storage: Storage, feed: Feed, clock: SharedClock, trial: Trial) -> Self {
-        Self { storage, feed, clock, trial, room: Arc::new(Semaphore::new(ROOM / UNIT)) }
+    pub fn new(storage: Storage, feed: Feed, clock: SharedClock, trial: Trial, tags: &[String]) -> Self {
+        Self { storage, feed, clock, trial, tags: tags.into(), room: Arc::new(Semaphore::new(ROOM / UNIT)) }
     }
 
     /// Who receives under `id`. An instance that is still being made receives too: its first event may
@@ -147,7 +149,8 @@ impl Inbox {
         }
         let received_at = self.clock.now();
         let first = (!heard).then(|| first_step(received_at, reference));
-        let new = NewNotification { instance, decoded, headers, body, received_at, first };
+        let tags = self.tags.clone();
+        let new = NewNotification { instance, tags, decoded, headers, body, received_at, first };
         let arrival = self.storage.store_notification(new).await?;
         if matches!(arrival, Arrival::Stored | Arrival::StoredApart) {
             self.feed.nudge(instance);

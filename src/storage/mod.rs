@@ -6,6 +6,9 @@ mod audience_webhooks;
 mod authorization_requests;
 mod checks;
 mod database_file;
+mod deliveries;
+mod delivery_work;
+mod endpoints;
 mod event_counts;
 mod event_query;
 mod events;
@@ -14,6 +17,7 @@ mod notifications;
 mod open_work;
 mod operators;
 mod recipients;
+mod redeliveries;
 mod retention;
 mod statement;
 mod timeline;
@@ -33,6 +37,9 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use crate::seal::{DoesNotOpen, Place, Sealer};
 pub use audience_webhooks::{AudienceWebhook, Looked, Origin};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
+pub use deliveries::{Delivery, DeliveryFilter, DeliveryState};
+pub use delivery_work::{Attempt, Outgoing, Verdict};
+pub use endpoints::{Endpoint, EndpointState, OffReason, Wanted};
 pub use event_counts::{EventCount, Span};
 pub use events::{
     EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
@@ -42,6 +49,7 @@ pub use notifications::{Arrival, NewNotification};
 pub use open_work::{Lease, OpenWork, Ticket, Work};
 pub use operators::{Operator, TokenHash};
 pub use recipients::Recipient;
+pub use redeliveries::{Again, Redelivery, RedeliveryState};
 pub use retention::Sizes;
 use statement::Statement;
 pub use timeline::Step;
@@ -62,6 +70,7 @@ pub struct Storage {
     recipients: Arc<recipients::Recipients>,
     /// The database asked for its size.
     size_query: &'static str,
+    deliveries_made: tokio::sync::watch::Sender<()>,
     /// Held while this process has the SQLite file.
     file: Option<Arc<database_file::DatabaseFile>>,
 }
@@ -153,6 +162,7 @@ impl Storage {
             file.has_tables().map_err(failed)?;
             // Whoever held work in it has ended.
             storage.free_all().await?;
+            storage.free_all_endpoints().await?;
         }
         Ok(storage)
     }
@@ -206,6 +216,7 @@ impl Storage {
             sealer,
             recipients: Arc::default(),
             size_query,
+            deliveries_made: tokio::sync::watch::Sender::default(),
             file: file.map(Arc::new),
         };
         storage.check_key().await?;

@@ -1,6 +1,8 @@
 //! Event notifications: the bytes as they came, and what could be read of them. The same notification
 //! twice is one row, decided by a unique key.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 use sqlx::AnyConnection;
 use time::OffsetDateTime;
@@ -10,7 +12,7 @@ use super::event_counts::Tally;
 use super::statement::Statement;
 use super::timeline::Step;
 use super::writer::Write;
-use super::{Storage, StorageError, timeline};
+use super::{Storage, StorageError, delivery_work, timeline};
 use crate::clock::to_milliseconds;
 use crate::elements::{Event, Notification};
 
@@ -19,6 +21,8 @@ use crate::elements::{Event, Notification};
 pub struct NewNotification {
     /// Whose it is.
     pub instance: Uuid,
+    /// The tags of its instance besides our own.
+    pub tags: Arc<[String]>,
     /// What could be read of it; nothing, if nothing could.
     pub decoded: Option<Notification>,
     /// Its headers as JSON pairs.
@@ -53,7 +57,11 @@ impl Storage {
         if first {
             self.recipients.forget(instance);
         }
-        stored
+        let (arrival, due) = stored?;
+        if due {
+            self.deliveries_made.send_replace(());
+        }
+        Ok(arrival)
     }
 
     /// The kind of the first event of an instance, such as `CREATED contacts`.
@@ -73,6 +81,9 @@ struct StoreNotification {
 
 /// With the instance, sixteen bytes of SHA-256, so that the index stays short.
 type Fingerprint = [u8; 16];
+
+/// The place of a new row in the order of arrival, and how many endpoints there are.
+type Inserted = (i64, i64);
 
 fn fingerprint(instance: Uuid, parts: &[&[u8]]) -> Fingerprint {
     let mut hash = Sha256::new();
@@ -103,17 +114,19 @@ impl StoreNotification {
         self.new.id().map_or(self.fingerprint, apart)
     }
 
-    /// Answers its place in the order of arrival; `None` where the fingerprint is taken.
+    /// Answers its place in the order of arrival, and how many endpoints there are, which costs no statement of
+    /// its own; `None` where the fingerprint is taken.
     async fn insert(
         &self,
         connection: &mut AnyConnection,
         fingerprint: Fingerprint,
         same_id_as: Option<i64>,
-    ) -> sqlx::Result<Option<i64>> {
+    ) -> sqlx::Result<Option<Inserted>> {
         let NewNotification { instance, decoded, headers, body, received_at, .. } = &self.new;
-        sqlx::query_scalar(
+        sqlx::query_as(
             "INSERT INTO notifications (fingerprint, instance, notification_id, received_at, headers, body, decoded, \
-             same_id_as) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (fingerprint) DO NOTHING RETURNING seq",
+             same_id_as) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (fingerprint) DO NOTHING \
+             RETURNING seq, (SELECT count(*) FROM endpoints WHERE state <> 'deleted')",
         )
         .bind(fingerprint.as_slice().to_vec())
         .bind(instance.to_string())
@@ -129,7 +142,7 @@ impl StoreNotification {
 
     /// The id came before. The same body again is counted, another one is kept apart; where the earlier one is
     /// gone, it counts as the same.
-    async fn again(&self, connection: &mut AnyConnection) -> sqlx::Result<(Option<i64>, Arrival)> {
+    async fn again(&self, connection: &mut AnyConnection) -> sqlx::Result<(Option<Inserted>, Arrival)> {
         let earlier: (i64, i64) = sqlx::query_as(
             "SELECT seq, CASE WHEN body = $2 OR payload_gone = 1 THEN 1 ELSE 0 END FROM notifications WHERE fingerprint = $1",
         )
@@ -179,14 +192,15 @@ async fn count_again(connection: &mut AnyConnection, fingerprint: Fingerprint) -
 }
 
 impl Write for StoreNotification {
-    type Output = Arrival;
+    /// And whether there is something to pass on.
+    type Output = (Arrival, bool);
 
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<Arrival> {
-        let (seq, arrival) = match self.insert(connection, self.fingerprint, None).await? {
-            Some(seq) => (Some(seq), Arrival::Stored),
+    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<(Arrival, bool)> {
+        let (inserted, arrival) = match self.insert(connection, self.fingerprint, None).await? {
+            Some(inserted) => (Some(inserted), Arrival::Stored),
             None => self.again(connection).await?,
         };
-        let Some(seq) = seq else { return Ok(arrival) };
+        let Some((seq, endpoints)) = inserted else { return Ok((arrival, false)) };
         let instance = self.new.instance.to_string();
         let events = self.new.decoded.iter().flat_map(|decoded| &decoded.events);
         for (position, event) in (0_i64..).zip(events) {
@@ -197,10 +211,11 @@ impl Write for StoreNotification {
             bare.bind(seq).bind(instance.as_str()).execute(&mut *connection).await?;
         }
         self.note_first(connection).await?;
-        Ok(arrival)
+        let due = endpoints > 0 && delivery_work::make(connection, seq, &self.new).await?;
+        Ok((arrival, due))
     }
 
-    fn count(&self, arrival: &Arrival, tally: &mut Tally) {
+    fn count(&self, (arrival, _): &(Arrival, bool), tally: &mut Tally) {
         if matches!(arrival, Arrival::Stored | Arrival::StoredApart) {
             // One without events is one row of the list, and so one in the charts.
             let events = i64::try_from(self.new.events().max(1)).unwrap_or(i64::MAX);

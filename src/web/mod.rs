@@ -24,7 +24,7 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::elements::CloudElements;
 use crate::entropy::SharedEntropy;
-use crate::events::{Feed, Inbox, Refusals};
+use crate::events::{Deliveries, Feed, Inbox, Refusals};
 use crate::mailchimp::Mailchimp;
 use crate::onboarding::Onboarding;
 use crate::storage::Storage;
@@ -49,6 +49,8 @@ pub struct Gangway {
     pub inbox: Inbox,
     /// Notifications that were refused.
     pub refusals: Refusals,
+    /// Passing them on.
+    pub deliveries: Arc<Deliveries>,
     /// Who watches.
     pub feed: Feed,
     /// Authorize URLs.

@@ -128,6 +128,7 @@ pub fn config(order: &Order) -> Config {
         authorize_url_from: AuthorizeUrlFrom::Mailchimp,
         admin_password_hash: None,
         trusted_proxies: Vec::new(),
+        delivery_allowed_networks: Vec::new(),
         recovery_window: WINDOW,
         retention: Retention::default(),
         rate_limit_per_minute: 0,

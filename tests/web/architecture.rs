@@ -39,7 +39,7 @@ fn only_the_rooms_that_may_name_a_thing_name_it() {
         (&["actix_"], &["web/", "simulator/", "app.rs"]),
         (&["oauth2::"], &["mailchimp.rs"]),
         (&["std::env::", "env::var"], &["config/", "storage/contract/"]),
-        (&["reqwest"], &["elements/", "simulator/", "doctor/"]),
+        (&["reqwest"], &["elements/", "events/deliveries/", "simulator/", "doctor/"]),
         (&["crate::web"], &["web/", "app.rs"]),
         (
             &["crate::storage", "crate::onboarding", "crate::events"],

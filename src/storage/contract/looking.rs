@@ -31,6 +31,7 @@ async fn store_body(bench: &Bench, instance: Uuid, body: Vec<u8>, received_at: O
     let new = NewNotification {
         instance,
         decoded: Notification::decode(&body).ok(),
+        tags: [].into(),
         headers: r#"[["content-type","application/json"]]"#.into(),
         body,
         received_at,

@@ -2,6 +2,7 @@
 //! where `TEST_POSTGRES_URL` names one.
 
 mod audiences;
+mod deliveries;
 mod looking;
 mod onboarding;
 mod open_work;

@@ -22,6 +22,7 @@ fn body(id: &str) -> Vec<u8> {
 async fn store(bench: &Bench, instance: Uuid, body: Vec<u8>) -> Arrival {
     let new = NewNotification {
         instance,
+        tags: Arc::default(),
         decoded: Notification::decode(&body).ok(),
         headers: "[]".into(),
         body,
@@ -131,7 +132,8 @@ async fn what_is_old_goes_in_steps_and_nothing_else_does(bench: Bench) {
         let body = body(&number.to_string());
         let decoded = Notification::decode(&body).ok();
         let (headers, received_at) = ("[]".into(), at(number));
-        let new = NewNotification { instance, decoded, headers, body, received_at, first: None };
+        let tags = [].into();
+        let new = NewNotification { instance, tags, decoded, headers, body, received_at, first: None };
         bench.storage.store_notification(new).await.unwrap();
     }
     let payloads = async || bench.count("SELECT count(*) FROM notifications WHERE length(body) > 0").await;
