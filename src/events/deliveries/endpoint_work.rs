@@ -2,10 +2,10 @@
 //! the next look begins it anew.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use time::OffsetDateTime;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::sender::Answer;
@@ -29,18 +29,21 @@ struct Hands {
 }
 
 impl Deliveries {
-    pub(super) async fn work_for(&self, endpoint: Uuid) -> Result<(), StorageError> {
+    pub(super) async fn work_for(self: &Arc<Self>, endpoint: Uuid) -> Result<(), StorageError> {
         let mut made = self.storage.deliveries_made();
         let mut hands =
             Hands { endpoint, held_until: None, waiting: VecDeque::new(), under_way: HashSet::new() };
-        let mut under_way = FuturesUnordered::new();
+        // Tasks of their own: as parts of this one they would keep connections that this one waits for.
+        let mut under_way = JoinSet::new();
         let mut trouble = None;
         loop {
             while trouble.is_none() && under_way.len() < AT_ONCE {
                 match self.next(&mut hands).await {
                     Ok(Some(delivery)) => {
                         hands.under_way.insert(delivery);
-                        under_way.push(async move { (delivery, self.deliver(endpoint, delivery).await) });
+                        let deliveries = Arc::clone(self);
+                        let attempt = async move { (delivery, deliveries.deliver(endpoint, delivery).await) };
+                        under_way.spawn_on(attempt, &self.runtime);
                     }
                     Ok(None) => break,
                     Err(error) => trouble = Some(error),
@@ -50,10 +53,15 @@ impl Deliveries {
                 return trouble.map_or(Ok(()), Err);
             }
             tokio::select! {
-                Some((delivery, done)) = under_way.next() => {
-                    hands.under_way.remove(&delivery);
+                Some(ended) = under_way.join_next() => {
                     // What was sent and not written down is still due: nothing more is begun at once.
-                    trouble = trouble.or(done.err());
+                    trouble = trouble.or(match ended {
+                        Ok((delivery, done)) => {
+                            hands.under_way.remove(&delivery);
+                            done.err()
+                        }
+                        Err(error) => Some(StorageError::Inconsistent(error.to_string())),
+                    });
                 }
                 _ = made.changed() => {}
                 () = tokio::time::sleep(GAP) => {}
