@@ -39,9 +39,9 @@ addEventListener('submit', (event) => {
 });
 addEventListener('pageshow', () => all('[data-once]').forEach((form) => mark(form, false)));
 
-// With a feed: show what changed in <main>.
+// Show what changed in <main>: when its feed says so, and every so often.
 const parts = (where) => [...where.children].map((part) => part.outerHTML);
-const told = () => one('main [role]')?.textContent;
+const told = () => one('main [role=status]')?.textContent;
 let shown = parts(main), source, timer;
 const show = (page) => {
   const next = one('main', page), before = told(), fresh = next ? parts(next) : shown;
@@ -54,9 +54,8 @@ const show = (page) => {
   enhance();
   if (moved || (held && !main.matches(':focus-within'))) one('h1').focus();
   if (told() !== before) say(told());
-  if (next.dataset.feed) return;
-  delete main.dataset.feed;
-  source.close();
+  if (next.dataset.again) return;
+  source?.close();
   clearInterval(timer);
 };
 const refresh = async () => {
@@ -65,9 +64,11 @@ const refresh = async () => {
   show(new DOMParser().parseFromString(await answer.text(), 'text/html'));
 };
 enhance();
-if (main.dataset.feed) {
-  source = new EventSource(main.dataset.feed);
-  source.addEventListener('changed', refresh);
+if (main.dataset.again) {
+  if (main.dataset.feed) {
+    source = new EventSource(main.dataset.feed);
+    source.addEventListener('changed', refresh);
+  }
   timer = setInterval(() => document.hidden || refresh(), 1000 * main.dataset.again);
 }
 

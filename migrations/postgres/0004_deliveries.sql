@@ -27,6 +27,7 @@ CREATE TABLE deliveries (
 );
 
 CREATE INDEX deliveries_by_due ON deliveries (endpoint, due_at, seq) WHERE state = 'pending';
+CREATE INDEX deliveries_by_notification ON deliveries (notification);
 CREATE INDEX deliveries_by_state ON deliveries (state, seq);
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint, seq);
 CREATE INDEX deliveries_by_endpoint_and_state ON deliveries (endpoint, state, seq);

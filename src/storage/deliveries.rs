@@ -35,6 +35,8 @@ pub struct Delivery {
     pub created_at: OffsetDateTime,
     /// When it is tried next.
     pub next_attempt_at: Option<OffsetDateTime>,
+    /// Its endpoint is on and its payload still there, so that it can be asked for again.
+    pub repeatable: bool,
 }
 
 /// How a delivery stands.
@@ -77,7 +79,8 @@ pub struct DeliveryFilter {
 }
 
 const SELECT: &str = "SELECT deliveries.seq, endpoint, url, notification, notification_id, fingerprint, instance, \
-     deliveries.state, attempts, deliveries.created_at, due_at FROM deliveries \
+     deliveries.state, attempts, deliveries.created_at, due_at, \
+     CASE WHEN endpoints.state = 'on' AND payload_gone = 0 THEN 1 ELSE 0 END AS repeatable FROM deliveries \
      JOIN endpoints ON endpoints.id = endpoint JOIN notifications ON notifications.seq = notification";
 
 /// The list, newest first. Every filter has its own words, so that each finds its own index.
@@ -123,6 +126,14 @@ impl Storage {
         row.as_ref().map(read).transpose()
     }
 
+    /// The deliveries of one notification, oldest first. There is one for each endpoint that wanted it.
+    pub async fn deliveries_of(&self, notification: i64) -> Result<Vec<Delivery>, StorageError> {
+        let query = format!("{SELECT} WHERE notification = $1 ORDER BY deliveries.seq LIMIT 200");
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(query)).bind(notification).fetch_all(&self.readers).await?;
+        rows.iter().map(read).collect()
+    }
+
     /// Every attempt at a delivery, newest first.
     pub async fn attempts(&self, delivery: i64) -> Result<Vec<Attempt>, StorageError> {
         let query = "SELECT at, status, duration_ms, error, answer FROM delivery_attempts WHERE delivery = $1 ORDER BY seq DESC LIMIT 200";
@@ -142,7 +153,8 @@ impl Storage {
             .collect()
     }
 
-    /// Asks for a delivery again, with all its attempts; answers whether its endpoint takes any.
+    /// Asks for a delivery again, with all its attempts; answers whether its endpoint takes any and its payload is
+    /// still there.
     pub async fn redeliver(&self, seq: i64, now: OffsetDateTime) -> Result<bool, StorageError> {
         let asked = self.writer.write(asking_again(seq, now)).await? > 0;
         if asked {
@@ -155,7 +167,8 @@ impl Storage {
 pub(super) fn asking_again(seq: i64, now: OffsetDateTime) -> Statement {
     Statement::new(
         "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = $2 \
-         WHERE seq = $1 AND endpoint IN (SELECT id FROM endpoints WHERE state = 'on')",
+         WHERE seq = $1 AND endpoint IN (SELECT id FROM endpoints WHERE state = 'on') \
+         AND EXISTS (SELECT 1 FROM notifications WHERE notifications.seq = notification AND payload_gone = 0)",
     )
     .bind(seq)
     .bind(to_milliseconds(now))
@@ -176,5 +189,6 @@ fn read(row: &AnyRow) -> Result<Delivery, StorageError> {
         attempts: row.try_get("attempts")?,
         created_at: from_milliseconds(row.try_get("created_at")?),
         next_attempt_at: instances::moment(row, "due_at")?,
+        repeatable: row.try_get::<i64, _>("repeatable")? == 1,
     })
 }

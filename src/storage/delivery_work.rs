@@ -142,7 +142,7 @@ impl Storage {
         let row = sqlx::query(
             "SELECT endpoints.id, url, secret, notification, attempts, notification_id, fingerprint, headers, body \
              FROM deliveries JOIN endpoints ON endpoints.id = endpoint JOIN notifications ON notifications.seq = notification \
-             WHERE deliveries.seq = $1 AND deliveries.state = 'pending' AND endpoints.state = 'on'",
+             WHERE deliveries.seq = $1 AND deliveries.state = 'pending' AND endpoints.state = 'on' AND payload_gone = 0",
         )
         .bind(delivery)
         .fetch_optional(&self.readers)

@@ -36,6 +36,16 @@ pub struct EventId {
 pub struct NoEventId;
 
 impl EventId {
+    /// The first of the notification in that place of the order of arrival.
+    pub fn first_of(notification: i64) -> Self {
+        Self { notification, position: 0 }
+    }
+
+    /// The place of its notification in the order of arrival.
+    pub fn notification(self) -> i64 {
+        self.notification
+    }
+
     /// Before every event there is.
     pub const START: Self = Self { notification: 0, position: 0 };
     const END: Self = Self { notification: i64::MAX, position: 0 };

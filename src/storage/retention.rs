@@ -43,14 +43,18 @@ impl Storage {
         Ok(count == ROWS)
     }
 
-    /// Deletes notifications that came before `cutoff`, a step of them, with their events. Answers whether there
+    /// Deletes notifications that came before `cutoff`, a step of them, with their events and deliveries. Answers whether there
     /// may be more. From then on one of them that came again would be new.
     pub async fn prune_notifications(&self, cutoff: OffsetDateTime) -> Result<bool, StorageError> {
         let Some((last, count)) = self.old_from(0, cutoff).await? else { return Ok(false) };
         let events = Statement::new("DELETE FROM events WHERE notification <= $1").bind(last);
         let notifications = Statement::new("DELETE FROM notifications WHERE seq <= $1").bind(last);
         let undecoded = Statement::new("DELETE FROM undecoded WHERE notification <= $1").bind(last);
-        self.writer.write(vec![events, undecoded, notifications]).await?;
+        let attempts = Statement::new(
+            "DELETE FROM delivery_attempts WHERE delivery IN (SELECT seq FROM deliveries WHERE notification <= $1)",
+        );
+        let deliveries = Statement::new("DELETE FROM deliveries WHERE notification <= $1").bind(last);
+        self.writer.write(vec![attempts.bind(last), deliveries, events, undecoded, notifications]).await?;
         Ok(count == ROWS)
     }
 

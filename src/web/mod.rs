@@ -130,6 +130,25 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/admin/events/live/feed", web::get().to(admin::live_feed)))
         .service(on("/admin/events/{id}", get().to(admin::event)))
         .service(on("/admin/events/{id}/payload", get().to(admin::payload)))
+        .service(on("/admin/deliveries", get().to(admin::deliveries)))
+        .service(on("/admin/deliveries/{seq}", get().to(admin::delivery)))
+        .service(on("/admin/deliveries/{seq}/redeliver", web::post().to(admin::redeliver)))
+        .service(
+            on("/admin/endpoints", get().to(admin::endpoints))
+                .route(web::post().to(admin::register_endpoint)),
+        )
+        .service(on("/admin/endpoints/{id}", get().to(admin::endpoint)))
+        .service(on("/admin/endpoints/{id}/switch-on", web::post().to(admin::switch_endpoint_on)))
+        .service(
+            on("/admin/endpoints/{id}/delete", get().to(admin::delete_endpoint_form))
+                .route(web::post().to(admin::delete_endpoint)),
+        )
+        .service(
+            on("/admin/redeliveries", get().to(admin::redeliveries))
+                .route(web::post().to(admin::begin_redelivery)),
+        )
+        .service(on("/admin/redeliveries/new", get().to(admin::new_redelivery)))
+        .service(on("/admin/redeliveries/{id}/stop", web::post().to(admin::stop_redelivery)))
         .service(
             on("/admin/instances/{id}/audiences", get().to(admin::audiences_form))
                 .route(web::post().to(admin::audiences)),

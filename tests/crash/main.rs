@@ -17,6 +17,7 @@
 mod app;
 mod backup;
 mod child;
+mod deliveries;
 mod disk;
 #[path = "../web/fake.rs"]
 #[expect(dead_code, reason = "the scripted upstream of the HTTP suite; one of its scripts is needed here")]
@@ -26,6 +27,9 @@ mod image;
 mod kill;
 mod memory;
 mod power;
+#[path = "../web/receiver.rs"]
+#[expect(dead_code, reason = "the receiver of the HTTP suite; one of its moods is needed here")]
+mod receiver;
 mod sender;
 mod simulation;
 mod upstream;

@@ -113,6 +113,7 @@ async fn e12_without_a_session_no_route_of_the_console_shows_anything() {
     let console: Vec<String> = routes
         .filter(|route| route.starts_with("/admin") && !route.contains("sign-in"))
         .map(|route| route.replace("events/{id}", "events/1-0"))
+        .map(|route| route.replace("{seq}", "1"))
         .map(|route| route.replace("{id}", "01a20a99-a8ce-7563-ba33-fbd382988f52"))
         .collect();
     assert!(console.len() >= 4, "{console:?}");

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::events;
+use super::{deliveries, events};
 use crate::elements::{Instance, InstanceState, Problem};
 use crate::storage;
 use crate::web::Gangway;
@@ -28,6 +28,8 @@ struct InstancesPage {
     next: Option<String>,
     filters: Vec<StateBadge>,
     filter: Option<&'static str>,
+    /// Page, address and reason of each endpoint that was switched off: this is where the operator comes in.
+    off: Vec<(String, String, &'static str)>,
 }
 
 #[derive(Template)]
@@ -134,6 +136,7 @@ pub async fn instances(
         next,
         filters: STATES.iter().map(|&(word, tone)| StateBadge { word, tone }).collect(),
         filter: state,
+        off: deliveries::switched_off(&app).await?,
     }
     .show()
 }

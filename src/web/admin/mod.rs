@@ -2,6 +2,7 @@
 
 mod audiences;
 mod care;
+mod deliveries;
 mod doctor;
 mod events;
 mod instances;
@@ -14,6 +15,11 @@ use super::guards::SignedIn;
 use super::view::see_other;
 pub use audiences::{audiences, audiences_form};
 pub use care::{check, disconnect, disconnect_form, reconnect_link};
+pub use deliveries::{
+    begin_redelivery, delete as delete_endpoint, delete_form as delete_endpoint_form, deliveries, delivery,
+    endpoint, endpoints, new_redelivery, redeliver, redeliveries, register as register_endpoint,
+    stop_redelivery, switch_on as switch_endpoint_on,
+};
 pub use doctor::doctor;
 pub use events::{event, events, live, live_feed, payload};
 pub use instances::{instance, instances};

@@ -57,6 +57,9 @@ pub enum Failure {
     /// What was asked does not fit how the instance stands.
     #[error("refused: the instance is {0}")]
     Conflict(&'static str),
+    /// A delivery that nothing can be sent of, or nowhere.
+    #[error("refused: the endpoint is off, or the payload is gone")]
+    NotRepeatable,
     /// Cloud Elements did not do what was asked.
     #[error("upstream: {0}")]
     Upstream(String),
@@ -216,7 +219,7 @@ impl ResponseError for Failure {
                 StatusCode::BAD_REQUEST
             }
             Self::AuthorizeUrl(_) | Self::Upstream(_) => StatusCode::BAD_GATEWAY,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::NotRepeatable => StatusCode::CONFLICT,
             Self::CrossOrigin => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInFirst(Some(_)) => StatusCode::SEE_OTHER,

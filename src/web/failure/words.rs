@@ -101,6 +101,15 @@ impl Failure {
                 ],
                 Next::Nothing,
             ),
+            Self::NotRepeatable => words(
+                "not_repeatable",
+                "It cannot be delivered again",
+                &[
+                    "Its endpoint is off or deleted, or its payload is no longer kept.",
+                    "Nothing was changed. An endpoint that is off can be switched on again on its page.",
+                ],
+                Next::Nothing,
+            ),
             Self::Upstream(_) => words(
                 "upstream_trouble",
                 "Cloud Elements did not do it",

@@ -7,6 +7,7 @@ use askama::Template;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::super::deliveries::DeliveryRow;
 use super::HERE;
 use super::list::{RowView, page_of};
 use super::payload::{Shown, shown};
@@ -33,6 +34,7 @@ struct EventPage {
     bytes: usize,
     payload: Shown,
     download: String,
+    deliveries: Vec<DeliveryRow>,
 }
 
 /// `GET /admin/events/{id}`
@@ -43,6 +45,7 @@ pub async fn event(
 ) -> Result<HttpResponse, Failure> {
     let id: EventId = id.parse().map_err(|_| Failure::NotFound)?;
     let found = app.storage.event(id).await?.ok_or(Failure::NotFound)?;
+    let deliveries = app.storage.deliveries_of(id.notification()).await?;
     let StoredEvent { row, headers, bytes, head, duplicates, same_id_as, payload_gone } = found;
     EventPage {
         frame: app.frame(),
@@ -58,6 +61,7 @@ pub async fn event(
         bytes,
         payload: shown(&head, bytes),
         download: format!("{}/payload", page_of(id)),
+        deliveries: deliveries.into_iter().map(DeliveryRow::from).collect(),
     }
     .show()
 }
