@@ -1,13 +1,17 @@
 //! Deliveries as work: made with the notification, worked on by whoever holds the endpoint's lease, one attempt
 //! written down at a time. What is pending will be tried; nothing else will.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use sqlx::{AnyConnection, Row};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+use super::rows::Insert;
 use super::statement::Statement;
 use super::writer::Write;
-use super::{Lease, NewNotification, OffReason, Storage, StorageError, endpoints};
+use super::{Lease, NewNotification, OffReason, Storage, StorageError, Wanted, endpoints};
 use crate::clock::to_milliseconds;
 use crate::elements::{EventType, own_tag};
 use crate::webhook::EndpointSecret;
@@ -203,50 +207,66 @@ impl Storage {
     }
 }
 
-/// Makes a delivery for every endpoint that wants the notification; answers whether one is to be tried. For
-/// one that is off it is made failed: it can be asked for later.
+static INSERT: LazyLock<Insert> = LazyLock::new(|| {
+    let head = "INSERT INTO deliveries (endpoint, notification, state, created_at, due_at) VALUES";
+    Insert::new(head, 5, "")
+});
+
+/// Makes a delivery of each notification for every endpoint that wants it; answers of which one is to be tried. For
+/// an endpoint that is off it is made failed: it can be asked for later.
 pub(super) async fn make(
     connection: &mut AnyConnection,
-    notification: i64,
-    new: &NewNotification,
-) -> sqlx::Result<bool> {
-    let rows = sqlx::query(
-        "SELECT id, state, instances, tags, types FROM endpoints WHERE state <> 'deleted' ORDER BY id",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let types: Vec<EventType> =
-        new.decoded.iter().flat_map(|decoded| &decoded.events).map(|event| event.event_type).collect();
-    let own = own_tag(new.instance);
-    let tags: Vec<String> = new.tags.iter().cloned().chain([own]).collect();
-    let mut due = false;
-    for row in rows {
-        // A row that cannot be read must not keep the notification from being stored.
-        let wants = endpoints::read_wanted(&row).map_or_else(
-            |error| {
-                tracing::error!(%error, "an endpoint cannot be read; the notification is passed on to it");
-                true
-            },
-            |wanted| wanted.wants(new.instance, &tags, &types),
-        );
-        if !wants {
-            continue;
-        }
-        let on = row.try_get::<String, _>("state")? == "on";
-        due |= on;
-        let at = to_milliseconds(new.received_at);
-        sqlx::query(
-            "INSERT INTO deliveries (endpoint, notification, state, created_at, due_at) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(row.try_get::<String, _>("id")?)
-        .bind(notification)
-        .bind(if on { "pending" } else { "failed" })
-        .bind(at)
-        .bind(on.then_some(at))
-        .execute(&mut *connection)
-        .await?;
+    notifications: &[(i64, &NewNotification)],
+) -> sqlx::Result<HashSet<i64>> {
+    let endpoints = takers(connection).await?;
+    let mut wanted = Vec::new();
+    for (seq, new) in notifications {
+        let types: Vec<EventType> =
+            new.decoded.iter().flat_map(|decoded| &decoded.events).map(|event| event.event_type).collect();
+        let own = own_tag(new.instance);
+        let tags: Vec<String> = new.tags.iter().cloned().chain([own]).collect();
+        let takers = endpoints.iter().filter(|taker| taker.takes(new.instance, &tags, &types));
+        wanted.extend(takers.map(|taker| (taker, *seq, to_milliseconds(new.received_at))));
     }
-    Ok(due)
+    for (text, rows) in INSERT.statements(&wanted) {
+        let mut query = sqlx::query(text);
+        for (taker, seq, at) in rows {
+            let state = if taker.on { "pending" } else { "failed" };
+            query =
+                query.bind(taker.id.as_str()).bind(*seq).bind(state).bind(*at).bind(taker.on.then_some(*at));
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(wanted.iter().filter(|(taker, ..)| taker.on).map(|(_, seq, _)| *seq).collect())
+}
+
+/// An endpoint that is not deleted.
+struct Taker {
+    id: String,
+    on: bool,
+    /// Nothing: its row cannot be read, which must not keep a notification from it.
+    wanted: Option<Wanted>,
+}
+
+impl Taker {
+    fn takes(&self, instance: Uuid, tags: &[String], types: &[EventType]) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.wants(instance, tags, types))
+    }
+}
+
+async fn takers(connection: &mut AnyConnection) -> sqlx::Result<Vec<Taker>> {
+    let query =
+        "SELECT id, state, instances, tags, types FROM endpoints WHERE state <> 'deleted' ORDER BY id";
+    let rows = sqlx::query(query).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let wanted = endpoints::read_wanted(row).inspect_err(|error| {
+                tracing::error!(%error, "an endpoint cannot be read; it is passed everything");
+            });
+            let on = row.try_get::<String, _>("state")? == "on";
+            Ok(Taker { id: row.try_get("id")?, on, wanted: wanted.ok() })
+        })
+        .collect()
 }
 
 struct Attempted {

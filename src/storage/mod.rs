@@ -19,6 +19,7 @@ mod operators;
 mod recipients;
 mod redeliveries;
 mod retention;
+mod rows;
 mod statement;
 mod timeline;
 mod writer;

@@ -1,7 +1,8 @@
 //! Event notifications: the bytes as they came, and what could be read of them. The same notification
 //! twice is one row, decided by a unique key.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest, Sha256};
 use sqlx::AnyConnection;
@@ -9,9 +10,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::event_counts::Tally;
+use super::rows::Insert;
 use super::statement::Statement;
 use super::timeline::Step;
-use super::writer::Write;
 use super::{Storage, StorageError, delivery_work, timeline};
 use crate::clock::to_milliseconds;
 use crate::elements::{Event, Notification};
@@ -53,7 +54,7 @@ impl Storage {
     /// than may.
     pub async fn store_notification(&self, new: NewNotification) -> Result<Arrival, StorageError> {
         let (instance, first) = (new.instance, new.first.is_some());
-        let stored = self.writer.write_unless_busy(StoreNotification::of(new)).await;
+        let stored = self.writer.store(StoreNotification::of(new)).await;
         if first {
             self.recipients.forget(instance);
         }
@@ -73,17 +74,38 @@ impl Storage {
     }
 }
 
-struct StoreNotification {
+/// A notification as it is to be stored.
+pub(super) struct StoreNotification {
     /// Cloud Elements' id of the notification, or the body where there is none.
     fingerprint: Fingerprint,
     new: NewNotification,
 }
+
+/// What became of a notification, and whether there is something to pass on.
+pub(super) type Stored = (Arrival, bool);
 
 /// With the instance, sixteen bytes of SHA-256, so that the index stays short.
 type Fingerprint = [u8; 16];
 
 /// The place of a new row in the order of arrival, and how many endpoints there are.
 type Inserted = (i64, i64);
+
+static INSERT: LazyLock<Insert> = LazyLock::new(|| {
+    Insert::new(
+        "INSERT INTO notifications (fingerprint, instance, notification_id, received_at, headers, body, decoded, \
+         same_id_as) VALUES",
+        8,
+        // How many endpoints there are costs no statement of its own.
+        "ON CONFLICT (fingerprint) DO NOTHING \
+         RETURNING fingerprint, seq, (SELECT count(*) FROM endpoints WHERE state <> 'deleted')",
+    )
+});
+static INSERT_EVENTS: LazyLock<Insert> = LazyLock::new(|| {
+    let head = "INSERT INTO events (notification, position, instance, type, object_type, object_id, occurred_at) VALUES";
+    Insert::new(head, 7, "")
+});
+static INSERT_UNDECODED: LazyLock<Insert> =
+    LazyLock::new(|| Insert::new("INSERT INTO undecoded (notification, instance) VALUES", 2, ""));
 
 fn fingerprint(instance: Uuid, parts: &[&[u8]]) -> Fingerprint {
     let mut hash = Sha256::new();
@@ -98,8 +120,125 @@ fn fingerprint(instance: Uuid, parts: &[&[u8]]) -> Fingerprint {
     short
 }
 
+/// Stores them together, each once, and counts them. Called again for each alone where it fails for some.
+pub(super) async fn store(
+    connection: &mut AnyConnection,
+    all: &[&StoreNotification],
+    tally: &mut Tally,
+) -> sqlx::Result<Vec<Stored>> {
+    let rows: Vec<Row<'_>> =
+        all.iter().map(|one| Row { fingerprint: one.fingerprint, same_id_as: None, new: &one.new }).collect();
+    let mut inserted = insert(connection, &rows).await?;
+    let (mut arrivals, mut fresh) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+    for one in all {
+        // Of two with one fingerprint the first is the row.
+        let (row, arrival) = match inserted.remove(&one.fingerprint) {
+            Some(row) => (Some(row), Arrival::Stored),
+            None => one.again(connection).await?,
+        };
+        if let Some((seq, endpoints)) = row {
+            fresh.push(Fresh { place: arrivals.len(), seq, endpoints, new: &one.new });
+        }
+        arrivals.push((arrival, false));
+    }
+    insert_events(connection, &fresh).await?;
+    for Fresh { new, .. } in &fresh {
+        new.note_first(connection).await?;
+        // One without events is one row of the list, and so one in the charts.
+        let events = i64::try_from(new.events().max(1)).unwrap_or(i64::MAX);
+        tally.add(new.instance, new.received_at, events);
+    }
+    if fresh.iter().any(|one| one.endpoints > 0) {
+        let made: Vec<(i64, &NewNotification)> = fresh.iter().map(|one| (one.seq, one.new)).collect();
+        let due = delivery_work::make(connection, &made).await?;
+        for one in fresh.iter().filter(|one| due.contains(&one.seq)) {
+            if let Some((_, due)) = arrivals.get_mut(one.place) {
+                *due = true;
+            }
+        }
+    }
+    Ok(arrivals)
+}
+
+/// A row to insert.
+struct Row<'n> {
+    fingerprint: Fingerprint,
+    same_id_as: Option<i64>,
+    new: &'n NewNotification,
+}
+
+/// A notification that is new.
+struct Fresh<'n> {
+    /// Among those that are stored together.
+    place: usize,
+    seq: i64,
+    endpoints: i64,
+    new: &'n NewNotification,
+}
+
+/// Answers the new rows; those whose fingerprint is taken are missing.
+async fn insert(
+    connection: &mut AnyConnection,
+    rows: &[Row<'_>],
+) -> sqlx::Result<HashMap<Fingerprint, Inserted>> {
+    let mut inserted = HashMap::with_capacity(rows.len());
+    for (text, rows) in INSERT.statements(rows) {
+        let mut query = sqlx::query_as::<_, (Vec<u8>, i64, i64)>(text);
+        for Row { fingerprint, same_id_as, new } in rows {
+            let NewNotification { instance, decoded, headers, body, received_at, .. } = new;
+            query = query
+                .bind(fingerprint.as_slice().to_vec())
+                .bind(instance.to_string())
+                .bind(decoded.as_ref().and_then(|decoded| decoded.id.as_deref()))
+                .bind(to_milliseconds(*received_at))
+                .bind(headers.as_str())
+                .bind(body.as_slice())
+                .bind(i64::from(decoded.is_some()))
+                .bind(*same_id_as);
+        }
+        for (fingerprint, seq, endpoints) in query.fetch_all(&mut *connection).await? {
+            let fingerprint = fingerprint.try_into().map_err(|_| sqlx::Error::RowNotFound)?;
+            inserted.insert(fingerprint, (seq, endpoints));
+        }
+    }
+    Ok(inserted)
+}
+
+/// A row for every event, and one for each notification without any.
+async fn insert_events(connection: &mut AnyConnection, fresh: &[Fresh<'_>]) -> sqlx::Result<()> {
+    let events: Vec<(&Fresh<'_>, i64, &Event)> = fresh
+        .iter()
+        .flat_map(|one| {
+            let events = one.new.decoded.iter().flat_map(|decoded| &decoded.events);
+            (0_i64..).zip(events).map(move |(position, event)| (one, position, event))
+        })
+        .collect();
+    for (text, rows) in INSERT_EVENTS.statements(&events) {
+        let mut query = sqlx::query(text);
+        for (one, position, event) in rows {
+            query = query
+                .bind(one.seq)
+                .bind(*position)
+                .bind(one.new.instance.to_string())
+                .bind(event.event_type.as_str())
+                .bind(event.object_type.as_deref())
+                .bind(event.object_id.as_deref())
+                .bind(event.occurred_at.map(to_milliseconds));
+        }
+        query.execute(&mut *connection).await?;
+    }
+    let bare: Vec<&Fresh<'_>> = fresh.iter().filter(|one| one.new.events() == 0).collect();
+    for (text, rows) in INSERT_UNDECODED.statements(&bare) {
+        let bind = |query: Query, one: &&Fresh<'_>| query.bind(one.seq).bind(one.new.instance.to_string());
+        rows.iter().fold(sqlx::query(text), bind).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
+
 impl StoreNotification {
-    fn of(new: NewNotification) -> Self {
+    pub(super) fn of(new: NewNotification) -> Self {
         let fingerprint = match new.id() {
             Some(id) => fingerprint(new.instance, &[b"id", id]),
             None => fingerprint(new.instance, &[b"body", &new.body]),
@@ -112,32 +251,6 @@ impl StoreNotification {
         let body = Sha256::digest(&self.new.body);
         let apart = |id| fingerprint(self.new.instance, &[b"apart", &body, id]);
         self.new.id().map_or(self.fingerprint, apart)
-    }
-
-    /// Answers its place in the order of arrival, and how many endpoints there are, which costs no statement of
-    /// its own; `None` where the fingerprint is taken.
-    async fn insert(
-        &self,
-        connection: &mut AnyConnection,
-        fingerprint: Fingerprint,
-        same_id_as: Option<i64>,
-    ) -> sqlx::Result<Option<Inserted>> {
-        let NewNotification { instance, decoded, headers, body, received_at, .. } = &self.new;
-        sqlx::query_as(
-            "INSERT INTO notifications (fingerprint, instance, notification_id, received_at, headers, body, decoded, \
-             same_id_as) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (fingerprint) DO NOTHING \
-             RETURNING seq, (SELECT count(*) FROM endpoints WHERE state <> 'deleted')",
-        )
-        .bind(fingerprint.as_slice().to_vec())
-        .bind(instance.to_string())
-        .bind(decoded.as_ref().and_then(|decoded| decoded.id.as_deref()))
-        .bind(to_milliseconds(*received_at))
-        .bind(headers.as_str())
-        .bind(body.as_slice())
-        .bind(i64::from(decoded.is_some()))
-        .bind(same_id_as)
-        .fetch_optional(connection)
-        .await
     }
 
     /// The id came before. The same body again is counted, another one is kept apart; where the earlier one is
@@ -156,28 +269,13 @@ impl StoreNotification {
             return Ok((None, Arrival::Duplicate));
         }
         let fingerprint = self.apart();
-        let apart = self.insert(connection, fingerprint, Some(seq)).await?;
+        let row = Row { fingerprint, same_id_as: Some(seq), new: &self.new };
+        let apart = insert(connection, &[row]).await?.remove(&fingerprint);
         if apart.is_none() {
             count_again(connection, fingerprint).await?;
             return Ok((None, Arrival::Duplicate));
         }
         Ok((apart, Arrival::StoredApart))
-    }
-
-    /// An instance's first notification is a line on its timeline.
-    async fn note_first(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        let Some(step) = &self.new.first else { return Ok(()) };
-        let id = self.new.instance;
-        let first =
-            sqlx::query("UPDATE instances SET first_event_at = $2 WHERE id = $1 AND first_event_at IS NULL")
-                .bind(id.to_string())
-                .bind(to_milliseconds(self.new.received_at))
-                .execute(&mut *connection)
-                .await?;
-        if first.rows_affected() == 1 {
-            timeline::line(id, step).execute(connection).await?;
-        }
-        Ok(())
     }
 }
 
@@ -191,40 +289,21 @@ async fn count_again(connection: &mut AnyConnection, fingerprint: Fingerprint) -
     Ok(())
 }
 
-impl Write for StoreNotification {
-    /// And whether there is something to pass on.
-    type Output = (Arrival, bool);
-
-    async fn run(&self, connection: &mut AnyConnection) -> sqlx::Result<(Arrival, bool)> {
-        let (inserted, arrival) = match self.insert(connection, self.fingerprint, None).await? {
-            Some(inserted) => (Some(inserted), Arrival::Stored),
-            None => self.again(connection).await?,
-        };
-        let Some((seq, endpoints)) = inserted else { return Ok((arrival, false)) };
-        let instance = self.new.instance.to_string();
-        let events = self.new.decoded.iter().flat_map(|decoded| &decoded.events);
-        for (position, event) in (0_i64..).zip(events) {
-            insert_event(connection, seq, position, &instance, event).await?;
-        }
-        if self.new.events() == 0 {
-            let bare = Statement::new("INSERT INTO undecoded (notification, instance) VALUES ($1, $2)");
-            bare.bind(seq).bind(instance.as_str()).execute(&mut *connection).await?;
-        }
-        self.note_first(connection).await?;
-        let due = endpoints > 0 && delivery_work::make(connection, seq, &self.new).await?;
-        Ok((arrival, due))
-    }
-
-    fn count(&self, (arrival, _): &(Arrival, bool), tally: &mut Tally) {
-        if matches!(arrival, Arrival::Stored | Arrival::StoredApart) {
-            // One without events is one row of the list, and so one in the charts.
-            let events = i64::try_from(self.new.events().max(1)).unwrap_or(i64::MAX);
-            tally.add(self.new.instance, self.new.received_at, events);
-        }
-    }
-}
-
 impl NewNotification {
+    /// An instance's first notification is a line on its timeline.
+    async fn note_first(&self, connection: &mut AnyConnection) -> sqlx::Result<()> {
+        let Some(step) = &self.first else { return Ok(()) };
+        let first = Statement::new(
+            "UPDATE instances SET first_event_at = $2 WHERE id = $1 AND first_event_at IS NULL",
+        )
+        .bind(self.instance)
+        .bind(to_milliseconds(self.received_at));
+        if first.execute(connection).await? == 1 {
+            timeline::line(self.instance, step).execute(connection).await?;
+        }
+        Ok(())
+    }
+
     /// Cloud Elements' id of it.
     fn id(&self) -> Option<&[u8]> {
         self.decoded.as_ref()?.id.as_deref().map(str::as_bytes)
@@ -233,27 +312,4 @@ impl NewNotification {
     fn events(&self) -> usize {
         self.decoded.as_ref().map_or(0, |decoded| decoded.events.len())
     }
-}
-
-async fn insert_event(
-    connection: &mut AnyConnection,
-    notification: i64,
-    position: i64,
-    instance: &str,
-    event: &Event,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO events (notification, position, instance, type, object_type, object_id, occurred_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    )
-    .bind(notification)
-    .bind(position)
-    .bind(instance)
-    .bind(event.event_type.as_str())
-    .bind(event.object_type.as_deref())
-    .bind(event.object_id.as_deref())
-    .bind(event.occurred_at.map(to_milliseconds))
-    .execute(connection)
-    .await?;
-    Ok(())
 }

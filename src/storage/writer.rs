@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StorageError;
 use super::event_counts::Tally;
+use super::notifications::{self, StoreNotification, Stored};
 
 /// So many writes commit together at most.
 const LARGEST_GROUP: usize = 512;
@@ -27,15 +28,12 @@ pub(super) trait Write: Send + Sync + 'static {
 
     /// Does it, inside a transaction. May be called again after a roll-back.
     fn run(&self, connection: &mut AnyConnection) -> impl Future<Output = sqlx::Result<Self::Output>> + Send;
-
-    /// What the charts count of it. Counted once for the whole group, before it commits.
-    fn count(&self, _: &Self::Output, _: &mut Tally) {}
 }
 
 /// Sends writes to the one task that does them.
 #[derive(Clone)]
 pub(super) struct Writer {
-    queue: mpsc::Sender<Box<dyn Job>>,
+    queue: mpsc::Sender<Job>,
     disk: Disk,
     task: TaskTracker,
     closing: tokio_util::sync::CancellationToken,
@@ -44,7 +42,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the task. `pool` is its own; `begin` opens a writing transaction.
     pub(super) fn start(pool: AnyPool, begin: &'static str) -> Self {
-        let (queue, mut waiting) = mpsc::channel::<Box<dyn Job>>(QUEUE);
+        let (queue, mut waiting) = mpsc::channel::<Job>(QUEUE);
         let closing = tokio_util::sync::CancellationToken::new();
         let closed = closing.clone();
         let disk = Disk::default();
@@ -71,15 +69,16 @@ impl Writer {
     /// Does `write` and answers once it is on disk.
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StorageError> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { write, output: None, reply });
+        let job = Job::Other(Box::new(Pending { write, output: None, reply }));
         self.queue.send(job).await.map_err(|_| StorageError::Closed)?;
         answer.await.map_err(|_| StorageError::Closed)?
     }
 
-    /// The same, for a write that can be asked for again: refused where more waits than may.
-    pub(super) async fn write_unless_busy<W: Write>(&self, write: W) -> Result<W::Output, StorageError> {
+    /// Stores a notification together with the others of its group. It can be sent again, so it is refused where
+    /// more waits than may.
+    pub(super) async fn store(&self, write: StoreNotification) -> Result<Stored, StorageError> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { write, output: None, reply });
+        let job = Job::Notification(Box::new(Pending { write, output: None, reply }));
         self.queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StorageError::Busy,
             TrySendError::Closed(_) => StorageError::Closed,
@@ -119,44 +118,57 @@ impl Disk {
     }
 }
 
-/// A write whose output's type has been forgotten.
-trait Job: Send {
-    fn run<'a>(
-        &'a mut self,
-        connection: &'a mut AnyConnection,
-        tally: &'a mut Tally,
-    ) -> BoxFuture<'a, sqlx::Result<()>>;
-    fn answer(self: Box<Self>, outcome: Result<(), StorageError>);
+/// What waits for its turn.
+enum Job {
+    /// Stored with one statement for many.
+    Notification(Box<Pending<StoreNotification, Stored>>),
+    /// Done by itself.
+    Other(Box<dyn Run>),
 }
 
-struct Pending<W: Write> {
+struct Pending<W, O> {
     write: W,
-    output: Option<W::Output>,
-    reply: oneshot::Sender<Result<W::Output, StorageError>>,
+    output: Option<O>,
+    reply: oneshot::Sender<Result<O, StorageError>>,
 }
 
-impl<W: Write> Job for Pending<W> {
-    fn run<'a>(
-        &'a mut self,
-        connection: &'a mut AnyConnection,
-        tally: &'a mut Tally,
-    ) -> BoxFuture<'a, sqlx::Result<()>> {
-        Box::pin(async move {
-            let output = self.write.run(connection).await?;
-            self.write.count(&output, tally);
-            self.output = Some(output);
-            Ok(())
-        })
-    }
-
-    fn answer(self: Box<Self>, outcome: Result<(), StorageError>) {
-        let Self { output, reply, .. } = *self;
+impl<W, O> Pending<W, O> {
+    fn answer(self, outcome: Result<(), StorageError>) {
+        let Self { output, reply, .. } = self;
         // Whoever asked may have gone; the write stands all the same.
         let _ = reply.send(outcome.and_then(|()| output.ok_or(StorageError::Closed)));
     }
 }
 
-async fn commit(pool: &AnyPool, begin: &'static str, disk: &Disk, mut group: Vec<Box<dyn Job>>) {
+impl Job {
+    fn answer(self, outcome: Result<(), StorageError>) {
+        match self {
+            Self::Notification(pending) => pending.answer(outcome),
+            Self::Other(pending) => pending.answer(outcome),
+        }
+    }
+}
+
+/// A write whose output's type has been forgotten.
+trait Run: Send {
+    fn run<'a>(&'a mut self, connection: &'a mut AnyConnection) -> BoxFuture<'a, sqlx::Result<()>>;
+    fn answer(self: Box<Self>, outcome: Result<(), StorageError>);
+}
+
+impl<W: Write> Run for Pending<W, W::Output> {
+    fn run<'a>(&'a mut self, connection: &'a mut AnyConnection) -> BoxFuture<'a, sqlx::Result<()>> {
+        Box::pin(async move {
+            self.output = Some(self.write.run(connection).await?);
+            Ok(())
+        })
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StorageError>) {
+        Pending::answer(*self, outcome);
+    }
+}
+
+async fn commit(pool: &AnyPool, begin: &'static str, disk: &Disk, mut group: Vec<Job>) {
     #[expect(clippy::cast_precision_loss, reason = "at most 512")]
     metrics::histogram!("gangway_writer_group_size").record(group.len() as f64);
     let outcome = attempt(pool, begin, disk, &mut group).await;
@@ -177,7 +189,7 @@ async fn attempt(
     pool: &AnyPool,
     begin: &'static str,
     disk: &Disk,
-    jobs: &mut [Box<dyn Job>],
+    jobs: &mut [Job],
 ) -> Result<(), StorageError> {
     if disk.has_failed() {
         return Err(StorageError::DiskFailed);
@@ -186,7 +198,7 @@ async fn attempt(
     outcome.inspect_err(|error| disk.notice(error)).map_err(StorageError::from)
 }
 
-async fn transaction(pool: &AnyPool, begin: &'static str, jobs: &mut [Box<dyn Job>]) -> sqlx::Result<()> {
+async fn transaction(pool: &AnyPool, begin: &'static str, jobs: &mut [Job]) -> sqlx::Result<()> {
     let mut connection = pool.acquire().await?;
     let outcome = in_transaction(&mut connection, begin, jobs).await;
     if outcome.is_err() {
@@ -200,13 +212,24 @@ async fn transaction(pool: &AnyPool, begin: &'static str, jobs: &mut [Box<dyn Jo
 async fn in_transaction(
     connection: &mut AnyConnection,
     begin: &'static str,
-    jobs: &mut [Box<dyn Job>],
+    jobs: &mut [Job],
 ) -> sqlx::Result<()> {
     let mut transaction = connection.begin_with(begin).await?;
-    let mut tally = Tally::default();
+    let mut notifications = Vec::new();
     for job in jobs {
-        job.run(&mut transaction, &mut tally).await?;
+        match job {
+            Job::Notification(pending) => notifications.push(pending),
+            Job::Other(pending) => pending.run(&mut transaction).await?,
+        }
     }
-    tally.write(&mut transaction).await?;
+    if !notifications.is_empty() {
+        let mut tally = Tally::default();
+        let all: Vec<&StoreNotification> = notifications.iter().map(|pending| &pending.write).collect();
+        let stored = notifications::store(&mut transaction, &all, &mut tally).await?;
+        for (pending, stored) in notifications.into_iter().zip(stored) {
+            pending.output = Some(stored);
+        }
+        tally.write(&mut transaction).await?;
+    }
     transaction.commit().await
 }
