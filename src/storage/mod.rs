@@ -54,7 +54,7 @@ pub use redeliveries::{Again, Redelivery, RedeliveryState};
 pub use retention::Sizes;
 use statement::Statement;
 pub use timeline::Step;
-use writer::Writer;
+use writer::{Checkpoints, Writer};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -149,7 +149,18 @@ impl From<sqlx::Error> for OpenError {
 /// Run on every SQLite connection. FULL: a commit survives a power cut. The WAL is bounded, because the
 /// start after a crash reads it.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
-    PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;";
+    PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;
+    PRAGMA wal_autocheckpoint = 12000;";
+
+/// Brings what the WAL has into the database while the writer goes on: by itself SQLite does it within a commit,
+/// which all of the next group wait for. That stays the bound of the WAL (48 MiB).
+async fn keep_checkpointing(due: Checkpoints, connections: AnyPool) {
+    while due.next().await {
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&connections).await {
+            tracing::debug!(target: "gangway::storage", %error, "no checkpoint; the writer makes it");
+        }
+    }
+}
 
 impl Storage {
     /// Opens the database that `url` names, brings its tables up to date and checks the key. A SQLite file
@@ -164,6 +175,7 @@ impl Storage {
             // Whoever held work in it has ended.
             storage.free_all().await?;
             storage.free_all_endpoints().await?;
+            tokio::spawn(keep_checkpointing(storage.writer.checkpoints(), storage.readers.clone()));
         }
         Ok(storage)
     }

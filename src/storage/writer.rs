@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool, Connection};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::StorageError;
@@ -20,6 +21,9 @@ use super::notifications::{self, StoreNotification, Stored};
 const LARGEST_GROUP: usize = 512;
 /// So many wait at most; past that, senders wait in their own memory, or are told so.
 const QUEUE: usize = 4096;
+
+/// After so many writes the database takes over what the WAL has.
+const CHECKPOINT_AFTER: usize = 1024;
 
 /// One piece of work that commits or leaves nothing.
 pub(super) trait Write: Send + Sync + 'static {
@@ -36,20 +40,24 @@ pub(super) struct Writer {
     queue: mpsc::Sender<Job>,
     disk: Disk,
     task: TaskTracker,
-    closing: tokio_util::sync::CancellationToken,
+    /// Told when a checkpoint is due.
+    checkpoint: Arc<Notify>,
+    closing: CancellationToken,
 }
 
 impl Writer {
     /// Starts the task. `pool` is its own; `begin` opens a writing transaction.
     pub(super) fn start(pool: AnyPool, begin: &'static str) -> Self {
         let (queue, mut waiting) = mpsc::channel::<Job>(QUEUE);
-        let closing = tokio_util::sync::CancellationToken::new();
+        let closing = CancellationToken::new();
         let closed = closing.clone();
         let disk = Disk::default();
         let watched = disk.clone();
+        let checkpoint = Arc::new(Notify::new());
+        let due = checkpoint.clone();
         let task = TaskTracker::new();
         task.spawn(async move {
-            let mut group = Vec::new();
+            let (mut group, mut written) = (Vec::new(), 0);
             loop {
                 tokio::select! {
                     biased;
@@ -57,13 +65,19 @@ impl Writer {
                     () = closed.cancelled() => waiting.close(),
                 }
                 if !group.is_empty() {
+                    written += group.len();
                     commit(&pool, begin, &watched, std::mem::take(&mut group)).await;
                 }
+                if written >= CHECKPOINT_AFTER {
+                    written = 0;
+                    due.notify_one();
+                }
             }
+            closed.cancel();
             pool.close().await;
         });
         task.close();
-        Self { queue, disk, task, closing }
+        Self { queue, disk, task, checkpoint, closing }
     }
 
     /// Does `write` and answers once it is on disk.
@@ -86,6 +100,11 @@ impl Writer {
         answer.await.map_err(|_| StorageError::Closed)?
     }
 
+    /// Says when a checkpoint is due.
+    pub(super) fn checkpoints(&self) -> Checkpoints {
+        Checkpoints { due: self.checkpoint.clone(), closing: self.closing.clone() }
+    }
+
     /// Whether a sync has failed, so that nothing can be acknowledged.
     pub(super) fn has_failed(&self) -> bool {
         self.disk.has_failed()
@@ -95,6 +114,22 @@ impl Writer {
     pub(super) async fn close(&self) {
         self.closing.cancel();
         self.task.wait().await;
+    }
+}
+
+/// When a checkpoint is due; does not keep the writer going.
+pub(super) struct Checkpoints {
+    due: Arc<Notify>,
+    closing: CancellationToken,
+}
+
+impl Checkpoints {
+    /// Waits until one is; answers whether the writer goes on.
+    pub(super) async fn next(&self) -> bool {
+        tokio::select! {
+            () = self.due.notified() => true,
+            () = self.closing.cancelled() => false,
+        }
     }
 }
 
