@@ -40,7 +40,7 @@ fn only_the_rooms_that_may_name_a_thing_name_it() {
         (&["oauth2::"], &["mailchimp.rs"]),
         (&["std::env::", "env::var"], &["config/", "storage/contract/"]),
         (&["reqwest"], &["elements/", "events/deliveries/", "simulator/", "doctor/"]),
-        (&["crate::web"], &["web/", "app.rs"]),
+        (&["crate::web::", "crate::web;", "crate::web as"], &["web/", "app.rs"]),
         (
             &["crate::storage", "crate::onboarding", "crate::events"],
             &["storage/", "onboarding/", "events/", "doctor/", "web/", "cli/", "app.rs"],
