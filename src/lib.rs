@@ -1,6 +1,7 @@
 //! Gangway: the web app a company hosts so that its customers can connect their MailChimp accounts.
 //! The list of modules is the table of contents; docs/architecture.md is the map.
 
+pub mod api_key;
 pub mod app;
 pub mod checkpoint;
 pub mod cli;

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Settings stay in the environment; a command's own flags are
 //! here.
 
+mod api_key;
 mod demo;
 mod doctor;
 mod keygen;
@@ -33,6 +34,9 @@ enum Command {
     Doctor,
     /// Compare Cloud Elements' instances with ours.
     Reconcile(reconcile::Arguments),
+    /// Keys for the JSON API, `/api/v1`.
+    #[command(subcommand)]
+    ApiKey(api_key::Command),
     /// Print a fresh SECRET_KEY.
     Keygen,
 }
@@ -45,6 +49,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Simulator(arguments) => simulator::run(arguments).await?,
         Command::Doctor => return doctor::run().await,
         Command::Reconcile(arguments) => return reconcile::run(arguments).await,
+        Command::ApiKey(command) => return api_key::run(command).await,
         Command::Keygen => keygen::run(),
     }
     Ok(ExitCode::SUCCESS)

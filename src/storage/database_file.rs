@@ -5,8 +5,13 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::OpenError;
+
+/// So long a command waits for a database that another process is making.
+const LOOKS: u32 = 200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// The lock on a database file; gone with the process, however it ends.
 pub(super) struct DatabaseFile {
@@ -44,6 +49,25 @@ impl DatabaseFile {
         }
         Ok(())
     }
+}
+
+/// For a command: nothing to hold where a database is there, whoever has it; otherwise the claim under which it
+/// is made. While another process makes it, this waits.
+pub(super) async fn beside(path: &str) -> Result<Option<DatabaseFile>, OpenError> {
+    let file = Path::new(path.split('?').next().unwrap_or(path));
+    let holds = |path: &Path| is_empty(path).is_ok_and(|empty| !empty);
+    for _ in 0..LOOKS {
+        if holds(file) && holds(&lock_path(file)) {
+            return Ok(None);
+        }
+        match DatabaseFile::claim(path) {
+            Ok(claim) => return Ok(Some(claim)),
+            Err(OpenError::InUse(_)) => tokio::time::sleep(BETWEEN_LOOKS).await,
+            Err(error) => return Err(error),
+        }
+    }
+    // One that is in use and was made before its lock said so.
+    if holds(file) { Ok(None) } else { DatabaseFile::claim(path).map(Some) }
 }
 
 fn is_empty(path: &Path) -> io::Result<bool> {

@@ -2,6 +2,7 @@
 //! Postgres share, one file per subject, and one suite of tests (`contract`) for both. Secrets are
 //! sealed on the way in and opened on the way out, so that no other room sees a column.
 
+mod api_keys;
 mod audience_webhooks;
 mod authorization_requests;
 mod checks;
@@ -36,6 +37,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 use crate::seal::{DoesNotOpen, Place, Sealer};
+pub use api_keys::{ApiKeyRow, Scope};
 pub use audience_webhooks::{AudienceWebhook, Looked, Origin};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState};
@@ -146,6 +148,10 @@ impl From<sqlx::Error> for OpenError {
     }
 }
 
+fn lock_failed(source: std::io::Error) -> OpenError {
+    OpenError::File { path: "the database's lock".to_owned(), source }
+}
+
 /// Run on every SQLite connection. FULL: a commit survives a power cut. The WAL is bounded, because the
 /// start after a crash reads it.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
@@ -170,8 +176,7 @@ impl Storage {
         let file = path.map(database_file::DatabaseFile::claim).transpose()?;
         let storage = Self::connect(url, sealer, file).await?;
         if let Some(file) = &storage.file {
-            let failed = |source| OpenError::File { path: "the database's lock".to_owned(), source };
-            file.has_tables().map_err(failed)?;
+            file.has_tables().map_err(lock_failed)?;
             // Whoever held work in it has ended.
             storage.free_all().await?;
             storage.free_all_endpoints().await?;
@@ -181,9 +186,18 @@ impl Storage {
     }
 
     /// The same beside a process that has the file: for commands, which are short and take leases like
-    /// everybody else.
+    /// everybody else. A file that does not exist yet is made as the first start would make it.
     pub async fn open_beside(url: &SecretString, sealer: Sealer) -> Result<Self, OpenError> {
-        Self::connect(url, sealer, None).await
+        let path = url.expose_secret().strip_prefix("sqlite://");
+        let made = match path {
+            Some(path) => database_file::beside(path).await?,
+            None => None,
+        };
+        let storage = Self::connect(url, sealer, None).await?;
+        if let Some(file) = made {
+            file.has_tables().map_err(lock_failed)?;
+        }
+        Ok(storage)
     }
 
     async fn connect(

@@ -27,6 +27,10 @@ impl TokenHash {
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).to_vec())
     }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.0.clone()
+    }
 }
 
 impl Storage {

@@ -114,3 +114,58 @@ fn sigterm_stops_it_within_a_second_and_well() {
     });
     assert!(took.into_iter().any(|took| took.as_millis() < 1000));
 }
+
+/// A command with settings that reach nobody, on a database of its own.
+fn with_settings(folder: &std::path::Path, arguments: &[&str]) -> Command {
+    let mut command = gangway(arguments);
+    command.current_dir(folder);
+    for (name, value) in [
+        ("PUBLIC_URL", "http://127.0.0.1:1"),
+        ("LISTEN_ADDR", "127.0.0.1:0"),
+        ("SECRET_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+        ("MAILCHIMP_CLIENT_ID", "1"),
+        ("MAILCHIMP_CLIENT_SECRET", "canary-secret"),
+        ("CLOUD_ELEMENTS_USER_SECRET", "canary-user"),
+        ("CLOUD_ELEMENTS_ORGANIZATION_SECRET", "canary-organization"),
+        ("CLOUD_ELEMENTS_URL", "http://127.0.0.1:1"),
+    ] {
+        command.env(name, value);
+    }
+    command
+}
+
+#[test]
+fn api_keys_are_made_listed_and_revoked_before_the_first_start_and_beside_a_gangway_that_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = with_settings(folder.path(), &[&["api-key"], arguments].concat()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let (well, key, words) = run(&["create", "--name", "first", "--scope", "read", "--expires-in", "90d"]);
+    assert!(well, "{words}");
+    assert_eq!(key.lines().count(), 1, "the key and nothing else: {key}");
+    assert!(key.starts_with("gangway_") && words.contains("first") && !words.contains(key.trim()));
+    let file = folder.path().join("data/gangway.db");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let (_serving, lines) = ready(with_settings(folder.path(), &["serve"]));
+    assert!(lines.last().unwrap().starts_with("Gangway is ready"));
+    let (well, second, _) = run(&["create", "--name", "second"]);
+    assert!(well && second != key);
+    let (well, nothing, words) = run(&["create", "--name", "second"]);
+    assert!(!well && nothing.is_empty() && words.contains("there is a key named"), "{words}");
+    for wrong in [&["--name", ""][..], &["--name", "a\nb"], &["--name", "x", "--expires-in", "soon"], &[]] {
+        assert!(!run(&[&["create"], wrong].concat()).0, "{wrong:?}");
+    }
+    assert!(run(&["revoke", "first"]).0);
+    assert!(!run(&["revoke", "first"]).0);
+    let (_, told, words) = run(&["revoke", second.trim()]);
+    assert!(!(told + &words).contains(second.trim()), "a key that was pasted is not repeated");
+    let (_, table, _) = run(&["list"]);
+    assert!(table.contains("revoked") && table.contains("active") && !table.contains("gangway_"), "{table}");
+    let (_, json, _) = run(&["list", "--json"]);
+    let keys: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&keys[0]["name"], &keys[0]["scope"]), (&"second".into(), &"write".into()), "{keys}");
+    assert_eq!((&keys[1]["state"], &keys[1]["scope"]), (&"revoked".into(), &"read".into()));
+    assert!(keys[1]["expires_at"].as_str().unwrap().ends_with('Z') && keys[0]["expires_at"].is_null());
+}

@@ -1,6 +1,7 @@
 //! One suite for every database: each behaviour is written once and runs on SQLite always, and on Postgres
 //! where `TEST_POSTGRES_URL` names one.
 
+mod api_keys;
 mod audiences;
 mod deliveries;
 mod looking;

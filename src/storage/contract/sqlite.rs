@@ -92,6 +92,37 @@ async fn c11_a_database_that_was_emptied_or_damaged_is_refused_and_a_copy_opens(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_makes_the_file_where_there_is_none_and_an_emptied_one_is_a_loss_for_it_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data/gangway.db");
+    let url = SecretString::from(format!("sqlite://{}", path.display()));
+    let entropy = Arc::new(SystemEntropy::default());
+    let key = SecretKey::draw(&*entropy);
+    let sealer = || Sealer::new(&key, None, entropy.clone());
+    let [one, two] = [Storage::open_beside(&url, sealer()), Storage::open_beside(&url, sealer())];
+    let (one, two) = futures_util::future::join(one, two).await;
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    for file in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+    }
+    let serving = Storage::open(&url, sealer()).await.unwrap();
+    for storage in [one, two, serving] {
+        storage.close().await;
+    }
+    for missing in [false, true] {
+        if missing {
+            std::fs::remove_file(&path).unwrap()
+        } else {
+            std::fs::write(&path, "").unwrap()
+        }
+        let error = Storage::open_beside(&url, sealer()).await.err().unwrap();
+        assert!(matches!(error, OpenError::Emptied(_)), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c14_a_migration_that_ends_half_way_leaves_the_old_tables() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("gangway.db").display());
