@@ -1,6 +1,8 @@
 //! Deliveries as they are looked at: a list by state and endpoint, and one with its attempts. And one asked for
 //! again.
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use time::OffsetDateTime;
@@ -138,19 +140,33 @@ impl Storage {
     pub async fn attempts(&self, delivery: i64) -> Result<Vec<Attempt>, StorageError> {
         let query = "SELECT at, status, duration_ms, error, answer FROM delivery_attempts WHERE delivery = $1 ORDER BY seq DESC LIMIT 200";
         let rows = sqlx::query(query).bind(delivery).fetch_all(&self.readers).await?;
-        rows.iter()
-            .map(|row| {
-                let status: Option<i64> = row.try_get("status")?;
-                let took: i64 = row.try_get("duration_ms")?;
-                Ok(Attempt {
-                    at: from_milliseconds(row.try_get("at")?),
-                    status: status.and_then(|status| u16::try_from(status).ok()),
-                    took: std::time::Duration::from_millis(u64::try_from(took).unwrap_or_default()),
-                    error: row.try_get("error")?,
-                    answer: row.try_get("answer")?,
-                })
-            })
-            .collect()
+        rows.iter().map(read_attempt).collect()
+    }
+
+    /// The newest attempts at each of `deliveries`, at most `most` of them, the oldest of those first.
+    pub async fn newest_attempts(
+        &self,
+        deliveries: &[i64],
+        most: u16,
+    ) -> Result<HashMap<i64, Vec<Attempt>>, StorageError> {
+        if deliveries.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let places: Vec<String> = (2..deliveries.len() + 2).map(|place| format!("${place}")).collect();
+        let query = sqlx::AssertSqlSafe(format!(
+            "SELECT delivery, at, status, duration_ms, error, answer FROM (SELECT delivery, seq, at, status, duration_ms, \
+             error, answer, row_number() OVER (PARTITION BY delivery ORDER BY seq DESC) AS place \
+             FROM delivery_attempts WHERE delivery IN ({})) AS numbered WHERE place <= $1 ORDER BY seq",
+            places.join(", ")
+        ));
+        let query = deliveries
+            .iter()
+            .fold(sqlx::query(query).bind(i64::from(most)), |query, &delivery| query.bind(delivery));
+        let mut attempts = HashMap::<i64, Vec<Attempt>>::new();
+        for row in query.fetch_all(&self.readers).await? {
+            attempts.entry(row.try_get("delivery")?).or_default().push(read_attempt(&row)?);
+        }
+        Ok(attempts)
     }
 
     /// Asks for a delivery again, with all its attempts; answers whether its endpoint takes any and its payload is
@@ -172,6 +188,18 @@ pub(super) fn asking_again(seq: i64, now: OffsetDateTime) -> Statement {
     )
     .bind(seq)
     .bind(to_milliseconds(now))
+}
+
+fn read_attempt(row: &AnyRow) -> Result<Attempt, StorageError> {
+    let status: Option<i64> = row.try_get("status")?;
+    let took: i64 = row.try_get("duration_ms")?;
+    Ok(Attempt {
+        at: from_milliseconds(row.try_get("at")?),
+        status: status.and_then(|status| u16::try_from(status).ok()),
+        took: std::time::Duration::from_millis(u64::try_from(took).unwrap_or_default()),
+        error: row.try_get("error")?,
+        answer: row.try_get("answer")?,
+    })
 }
 
 fn read(row: &AnyRow) -> Result<Delivery, StorageError> {

@@ -16,10 +16,10 @@ use crate::elements::EventType;
 /// Of a payload so much is read for a page.
 pub const PAYLOAD_HEAD: usize = 65_536;
 /// So many events are looked through for one page of a list; then it says so.
-const LOOKED_THROUGH: usize = 5_000;
+pub(super) const LOOKED_THROUGH: usize = 5_000;
 /// And so many bytes of payloads, where a text is looked for.
 const SEARCHED_BYTES: usize = 16 * 1024 * 1024;
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 const SEARCHED_BATCH: usize = 50;
 
 /// What names an event: the place of its notification in the order of arrival, and its own place in there. A
@@ -148,13 +148,13 @@ pub struct EventPage {
 }
 
 /// One row as it was looked at.
-struct Looked {
-    row: EventRow,
+pub(super) struct Looked {
+    pub(super) row: EventRow,
     body: Option<Vec<u8>>,
 }
 
 impl EventFilter {
-    fn holds(&self, Looked { row, body }: &Looked) -> bool {
+    pub(super) fn holds(&self, Looked { row, body }: &Looked) -> bool {
         let event = row.event.as_ref();
         let same = |wanted: Option<&str>, is: Option<&str>| wanted.is_none_or(|wanted| is == Some(wanted));
         same(self.event_type.map(EventType::as_str), event.map(|event| &*event.event_type))
@@ -164,7 +164,7 @@ impl EventFilter {
             && self.text.as_ref().is_none_or(|text| body.as_ref().is_some_and(|body| holds_text(body, text)))
     }
 
-    fn looks_closer(&self) -> bool {
+    pub(super) fn looks_closer(&self) -> bool {
         self.event_type.is_some() || self.object_type.is_some() || self.text.is_some()
     }
 }
@@ -281,7 +281,12 @@ impl Storage {
         Ok(sqlx::query_scalar(query).bind(to_milliseconds(at)).fetch_one(&self.readers).await?)
     }
 
-    async fn look(&self, look: Look, cursor: EventId, limit: usize) -> Result<Vec<Looked>, StorageError> {
+    pub(super) async fn look(
+        &self,
+        look: Look,
+        cursor: EventId,
+        limit: usize,
+    ) -> Result<Vec<Looked>, StorageError> {
         let query = sqlx::query(sqlx::AssertSqlSafe(look.sql()))
             .bind(cursor.notification)
             .bind(cursor.position)

@@ -3,6 +3,7 @@
 //! sealed on the way in and opened on the way out, so that no other room sees a column.
 
 mod api_keys;
+mod arrivals;
 mod audience_webhooks;
 mod authorization_requests;
 mod checks;
@@ -38,6 +39,7 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 use crate::seal::{DoesNotOpen, Place, Sealer};
 pub use api_keys::{ApiKeyRow, Scope};
+pub use arrivals::Arrivals;
 pub use audience_webhooks::{AudienceWebhook, Looked, Origin};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState};
@@ -210,7 +212,7 @@ impl Storage {
         let (migrator, begin, pragmas, size_query) = if url.starts_with("sqlite://") {
             (&SQLITE, "BEGIN IMMEDIATE", Some(PRAGMAS), retention::SQLITE_SIZE)
         } else {
-            (&POSTGRES, "BEGIN", None, retention::POSTGRES_SIZE)
+            (&POSTGRES, arrivals::POSTGRES_BEGIN, None, retention::POSTGRES_SIZE)
         };
         let options: AnyConnectOptions = url.parse()?;
         // A pool would try a broken file for ten seconds and then not say why. Held until the pools are open:

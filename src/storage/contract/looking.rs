@@ -11,6 +11,8 @@ on_every_database!(
     a_rare_text_is_looked_for_no_further_than_the_bound,
     a_range_of_time_holds_what_arrived_in_it_though_the_clock_was_set_back,
     what_came_after_a_cursor_comes_in_order_and_once,
+    whoever_reads_on_misses_nothing_though_several_processes_write,
+    reading_on_goes_no_further_than_the_bound_and_says_where_it_got_to,
     one_event_is_found_by_its_name_alone,
     counts_add_up_and_old_ones_go,
 );
@@ -28,6 +30,10 @@ async fn store(bench: &Bench, instance: Uuid, id: &str, received_at: OffsetDateT
 }
 
 async fn store_body(bench: &Bench, instance: Uuid, body: Vec<u8>, received_at: OffsetDateTime) {
+    store_in(&bench.storage, instance, body, received_at).await;
+}
+
+async fn store_in(storage: &Storage, instance: Uuid, body: Vec<u8>, received_at: OffsetDateTime) {
     let new = NewNotification {
         instance,
         decoded: Notification::decode(&body).ok(),
@@ -37,7 +43,7 @@ async fn store_body(bench: &Bench, instance: Uuid, body: Vec<u8>, received_at: O
         received_at,
         first: None,
     };
-    assert_eq!(bench.storage.store_notification(new).await.unwrap(), Arrival::Stored);
+    assert_eq!(storage.store_notification(new).await.unwrap(), Arrival::Stored);
 }
 
 fn seconds(count: i64) -> time::Duration {
@@ -209,4 +215,53 @@ async fn counts_add_up_and_old_ones_go(bench: Bench) {
     assert_eq!(count(None, Span::Hour).await, [3, 4], "eight days are kept");
     bench.storage.forget_old_event_counts(NOON + time::Duration::days(9)).await.unwrap();
     assert_eq!(bench.count("SELECT count(*) FROM event_counts").await, 0);
+}
+
+async fn whoever_reads_on_misses_nothing_though_several_processes_write(bench: Bench) {
+    const EACH: usize = 400;
+    let other = bench.beside().await;
+    let writing = async |storage: &Storage, name: &str| {
+        // Groups of different sizes, so that commits of both cross.
+        for round in 0..EACH / 20 {
+            let ids: Vec<String> = (0..20).map(|number| format!("?{name} {round} {number}")).collect();
+            let stores = ids.iter().map(|id| store_in(storage, Uuid::nil(), id.clone().into_bytes(), NOON));
+            futures_util::future::join_all(stores).await;
+        }
+    };
+    let reading = async {
+        let (mut seen, mut cursor) = (Vec::new(), EventId::START);
+        while seen.len() < 2 * EACH {
+            let page = bench.storage.arrivals(&EventFilter::default(), cursor, 7).await.unwrap();
+            assert!(page.items.len() <= 7);
+            seen.extend(page.items.into_iter().map(|row| row.id));
+            assert_eq!(seen.last().copied().unwrap_or(EventId::START), page.looked_to);
+            cursor = page.looked_to;
+        }
+        seen
+    };
+    let writers = async { futures_util::join!(writing(&bench.storage, "one"), writing(&other, "two")) };
+    let (seen, _) = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        futures_util::join!(reading, writers)
+    })
+    .await
+    .expect("every event was seen");
+    assert!(seen.is_sorted() && seen.iter().collect::<BTreeSet<_>>().len() == 2 * EACH);
+}
+
+async fn reading_on_goes_no_further_than_the_bound_and_says_where_it_got_to(bench: Bench) {
+    let (one, two) = (bench.id(), bench.id());
+    let ids: Vec<String> = (0..3000).map(|number| number.to_string()).collect();
+    futures_util::future::join_all(ids.iter().map(|id| store(&bench, one, id, NOON))).await;
+    store(&bench, two, "last", NOON).await;
+    let updated = EventFilter { event_type: Some(EventType::Updated), ..EventFilter::default() };
+    let first = bench.storage.arrivals(&updated, EventId::START, 10).await.unwrap();
+    assert!(first.items.is_empty() && first.more && first.looked_to > EventId::START);
+    let second = bench.storage.arrivals(&updated, first.looked_to, 10).await.unwrap();
+    assert!(second.items.is_empty() && !second.more && second.looked_to > first.looked_to);
+    let of_two =
+        EventFilter { instance: Some(two), object_type: Some("lists".into()), ..EventFilter::default() };
+    let found = bench.storage.arrivals(&of_two, EventId::START, 1).await.unwrap();
+    assert_eq!((found.items.len(), found.more), (1, false));
+    assert_eq!(found.items[0].event.as_ref().unwrap().event_type, "DELETED");
+    assert_eq!(found.looked_to, found.items[0].id);
 }

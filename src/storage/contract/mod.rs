@@ -82,6 +82,12 @@ impl Bench {
         Ok(Self { storage, url, key: old, folder, entropy })
     }
 
+    /// The same database as another process has it.
+    pub(super) async fn beside(&self) -> Storage {
+        let sealer = Sealer::new(&self.key, None, self.entropy.clone());
+        Storage::open_beside(&self.url, sealer).await.unwrap()
+    }
+
     /// A connection of somebody else, for looking behind the curtain.
     pub(super) async fn raw(&self) -> AnyPool {
         sqlx::any::AnyPoolOptions::new().max_connections(1).connect(self.url.expose_secret()).await.unwrap()

@@ -187,7 +187,10 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
 async fn c19_the_list_of_events_sorts_no_table() {
     use crate::storage::event_query::{Look, Order};
     let bench = Bench::sqlite().await;
-    for (order, instance) in [(Order::Back, None), (Order::Back, Some(Uuid::nil())), (Order::Forth, None)] {
+    let nil = Some(Uuid::nil());
+    for (order, instance) in
+        [(Order::Back, None), (Order::Back, nil), (Order::Forth, None), (Order::Forth, nil)]
+    {
         let query = Look { order, instance, bodies: true }.sql();
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
         let plan: Vec<(i64, i64, i64, String)> =
