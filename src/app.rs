@@ -24,7 +24,7 @@ use crate::oauth::State;
 use crate::onboarding::{Onboarding, Rooms};
 use crate::seal::Sealer;
 use crate::storage::Storage;
-use crate::web::{Assets, Console, Gangway, Metrics, RateLimit, SecurityHeaders};
+use crate::web::{Assets, Console, Gangway, Metrics, RateLimit, SecurityHeaders, Waiting};
 
 /// Onboardings under way may take so long to end; what is left is recovery's at the next start.
 const GRACE: Duration = Duration::from_secs(10);
@@ -220,6 +220,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
         refusals: Refusals::new(clock.now()),
         process: fresh_id(&*clock, &*entropy),
         feed,
+        waiting: Waiting::default(),
         headers: SecurityHeaders::new(&leads_to(&config, &mailchimp), config.public_url.is_https()),
         mailchimp,
         cloud_elements,

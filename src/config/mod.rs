@@ -107,6 +107,8 @@ pub struct Limits {
     pub notification_deadline: Duration,
     /// From the first byte of a request to the end of its head.
     pub head_deadline: Duration,
+    /// From the head of a request of the JSON API to the last byte of its body.
+    pub body_deadline: Duration,
     /// How long the callback waits for the instance before it shows progress.
     pub callback_patience: Duration,
     /// One attempt at an endpoint, from the connection to the end of its answer.
@@ -119,6 +121,7 @@ impl Default for Limits {
             notification_bytes: 16 * 1024 * 1024,
             notification_deadline: Duration::from_secs(30),
             head_deadline: Duration::from_secs(10),
+            body_deadline: Duration::from_secs(10),
             callback_patience: Duration::from_secs(2),
             delivery_deadline: Duration::from_secs(15),
         }

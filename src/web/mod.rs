@@ -2,6 +2,7 @@
 //! what the subjects are is not known here beyond their names.
 
 mod admin;
+mod api;
 mod assets;
 mod edge;
 mod events;
@@ -29,6 +30,7 @@ use crate::mailchimp::Mailchimp;
 use crate::onboarding::Onboarding;
 use crate::storage::Storage;
 pub use admin::Console;
+pub use api::Waiting;
 pub use assets::Assets;
 pub use edge::edge;
 pub use guards::{RateLimit, same_origin, session_middleware};
@@ -53,6 +55,8 @@ pub struct Gangway {
     pub deliveries: Arc<Deliveries>,
     /// Who watches.
     pub feed: Feed,
+    /// Programs that wait for events.
+    pub waiting: Waiting,
     /// Authorize URLs.
     pub mailchimp: Mailchimp,
     /// Cloud Elements, for `AUTHORIZE_URL_FROM=cloud-elements`.
@@ -157,7 +161,17 @@ pub fn routes(services: &mut ServiceConfig) {
             on("/admin/reconcile", get().to(admin::reconcile_page)).route(web::post().to(admin::reconcile)),
         )
         .service(on("/admin/doctor", get().to(admin::doctor)))
-        .service(on("/doctor/{challenge}", get().to(operations::answer_challenge)));
+        .service(on("/doctor/{challenge}", get().to(operations::answer_challenge)))
+        // Programs.
+        .service(on("/api/v1/openapi.json", get().to(api::openapi)))
+        .service(on("/api/v1/events", get().to(api::events)))
+        .service(on("/api/v1/events/{id}", get().to(api::event)))
+        .service(
+            on("/api/v1/endpoints", get().to(api::endpoints)).route(web::post().to(api::create_endpoint)),
+        )
+        .service(on("/api/v1/endpoints/{id}", web::delete().to(api::delete_endpoint)))
+        .service(on("/api/v1/deliveries", get().to(api::deliveries)))
+        .service(on("/api/v1/deliveries/{id}/redeliver", web::post().to(api::redeliver)));
 }
 
 /// The path of a route, as the metrics name it.

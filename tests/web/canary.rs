@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use gangway::storage::Scope;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt;
@@ -12,6 +13,7 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::app::{Browser, CLIENT_SECRET, TestApp, location, parameter};
 use crate::care::{check, id_of};
+use crate::program::key;
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -102,6 +104,7 @@ async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
     let instances: serde_json::Value =
         client.header("Authorization", credentials).send().await.unwrap().json().await.unwrap();
     secrets.extend(instances.as_array().unwrap().iter().map(|one| one["token"].as_str().unwrap().to_owned()));
+    secrets.extend(program(&app, &mut seen).await);
     secrets.push(care_for(&app, &operator, &browser, &mut seen).await);
     app.stop().await;
 
@@ -119,6 +122,35 @@ async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
             assert!(!text.contains(&secret), "{secret} stands in {place}");
         }
     }
+}
+
+/// A program with a key: let in, refused, and with an endpoint. Answers the key and the endpoint's secret.
+async fn program(app: &TestApp, seen: &mut String) -> [String; 2] {
+    let key = key(app, "canary", Scope::Write, None).await;
+    let url = |path: &str| format!("{}/api/v1/{path}", app.origin);
+    let client = crate::app::plain();
+    let made = client.post(url("endpoints")).bearer_auth(&key).json(&json!({ "url": "http://127.0.0.1:9/" }));
+    let made: serde_json::Value = made.send().await.unwrap().json().await.unwrap();
+    for request in [
+        client.get(url("events")).bearer_auth(&key),
+        client.get(url("endpoints")).bearer_auth(&key),
+        client.get(url("events")).bearer_auth(format!("{key}x")),
+        client.get(url("events")).header("Authorization", format!("Basic {key}")),
+        client.get(url(&format!("events?access_token={key}"))).bearer_auth("x"),
+        client.get(format!("{}/admin/events", app.origin)).bearer_auth(&key),
+    ] {
+        let answer = request.send().await.unwrap();
+        write!(seen, "{:?}", answer.headers()).unwrap();
+        *seen += &answer.text().await.unwrap();
+    }
+    // What somebody puts into the wrong place comes back to nobody but them, and stands in no log.
+    for (query, body) in [(format!("?{key}=1"), json!({})), (String::new(), json!({ &key: key, "url": key }))]
+    {
+        let request = client.post(url("endpoints")).bearer_auth(&key).json(&body);
+        request.send().await.unwrap();
+        client.get(url(&format!("deliveries{query}"))).bearer_auth(&key).send().await.unwrap();
+    }
+    [key, made["secret"].as_str().unwrap().to_owned()]
 }
 
 /// The rest of an instance's life: checked, approved again, compared, taken down. Answers the code that was

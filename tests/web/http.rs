@@ -24,6 +24,10 @@ async fn e11_e18_every_answer_is_hardened_refusals_included() {
         (Method::GET, "/admin/instances"),
         (Method::GET, "/admin/sign-in"),
         (Method::POST, "/events/x"),
+        (Method::GET, "/api/v1/events"),
+        (Method::GET, "/api/v1/openapi.json"),
+        (Method::PUT, "/api/v1/endpoints"),
+        (Method::GET, "/api/nothing"),
         (Method::GET, "/healthz"),
         (Method::GET, "/readyz"),
         (Method::GET, "/metrics"),
@@ -65,7 +69,7 @@ async fn f03_forged_headers_change_no_address_of_ours() {
     assert!(target.starts_with(&app.simulator) && !target.contains("evil"), "{target}");
 }
 
-async fn raw(app: &TestApp, request: &str) -> String {
+pub async fn raw(app: &TestApp, request: &str) -> String {
     let mut stream = tokio::net::TcpStream::connect(app.origin.trim_start_matches("http://")).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();

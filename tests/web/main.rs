@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod api;
 mod app;
 mod architecture;
 mod audiences;
@@ -24,6 +25,8 @@ mod events;
 mod fake;
 mod http;
 mod process;
+mod program;
+mod pulling;
 mod receiver;
 mod simulator;
 mod together;

@@ -112,11 +112,8 @@ async fn a_command_makes_the_file_where_there_is_none_and_an_emptied_one_is_a_lo
         storage.close().await;
     }
     for missing in [false, true] {
-        if missing {
-            std::fs::remove_file(&path).unwrap()
-        } else {
-            std::fs::write(&path, "").unwrap()
-        }
+        let lost = if missing { std::fs::remove_file(&path) } else { std::fs::write(&path, "") };
+        lost.unwrap();
         let error = Storage::open_beside(&url, sealer()).await.err().unwrap();
         assert!(matches!(error, OpenError::Emptied(_)), "{error:?}");
     }

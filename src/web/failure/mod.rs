@@ -1,6 +1,8 @@
 //! What a person reads when something did not work. One enum for the whole edge: it picks the status, the
 //! words and the next step, and is logged once, with the reference number that stands on the page.
 
+mod conversions;
+mod problem;
 mod words;
 
 use std::time::Duration;
@@ -9,16 +11,16 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use futures_util::{StreamExt, stream};
-use serde_json::json;
 
 use super::Gangway;
+use super::guards::KeyRefused;
 use super::pages::ProblemPage;
 use crate::elements::{CallError, MalformedSignature, SignatureMismatch};
-use crate::events::{NoRoom, UnknownRecipient};
+use crate::events::NoRoom;
 use crate::oauth::{InvalidAuthorizationResponse, NotPending};
-use crate::onboarding::{NotCompared, NotDisconnected};
 use crate::reference::Reference;
 use crate::storage::StorageError;
+pub use problem::Problem;
 use words::Words;
 
 /// An answer before the end of its request gets so long to leave before the connection ends.
@@ -84,6 +86,24 @@ pub enum Failure {
     /// Too much is under way; come back soon.
     #[error("refused: {0}")]
     Busy(#[from] NoRoom),
+    /// A program without a key that opens what it asks for.
+    #[error("no API key that opens this: {0:?}")]
+    Key(KeyRefused),
+    /// A query parameter that is not known. Its name may be anything, a pasted key too: for the answer alone.
+    #[error("bad request: a parameter that is not known")]
+    UnknownParameter(String),
+    /// A query parameter, or a header, whose value cannot be meant.
+    #[error("bad request: {0} {1}")]
+    Parameter(String, &'static str),
+    /// A body that is not the JSON that is asked for. Why may repeat some of it: for the answer alone.
+    #[error("bad request: the body is not what is asked for")]
+    Body(String),
+    /// A body that says it is something else than JSON.
+    #[error("refused: the body is not said to be JSON")]
+    MediaType,
+    /// A field whose value cannot be used. Why may repeat it: for the answer alone.
+    #[error("refused: the field {0} cannot be used")]
+    Field(&'static str, String),
     /// The database does not answer.
     #[error("storage: {0}: {detail}", detail = innermost(.0))]
     Storage(#[from] StorageError),
@@ -99,35 +119,6 @@ fn innermost(error: &StorageError) -> String {
     match error {
         StorageError::Database(cause) => cause.to_string(),
         other => other.to_string(),
-    }
-}
-
-impl From<NotDisconnected> for Failure {
-    fn from(error: NotDisconnected) -> Self {
-        match error {
-            NotDisconnected::Unknown => Self::NotFound,
-            NotDisconnected::AsItStands(state) => Self::Conflict(state),
-            NotDisconnected::Storage(error) => Self::Storage(error),
-        }
-    }
-}
-
-impl From<NotCompared> for Failure {
-    fn from(error: NotCompared) -> Self {
-        match error {
-            NotCompared::Upstream(error) => Self::Upstream(error.to_string()),
-            NotCompared::Storage(error) => Self::Storage(error),
-        }
-    }
-}
-
-impl From<UnknownRecipient> for Failure {
-    fn from(error: UnknownRecipient) -> Self {
-        match error {
-            UnknownRecipient::Unknown => Self::NotFound,
-            UnknownRecipient::Disconnected => Self::Gone,
-            UnknownRecipient::Storage(error) => Self::Storage(error),
-        }
     }
 }
 
@@ -155,7 +146,14 @@ impl Failure {
             Self::Storage(StorageError::Busy) => tracing::warn!(code, error = %self, "refused"),
             Self::Storage(_) | Self::Internal(_) => tracing::error!(code, error = %self, "failed"),
             Self::AuthorizeUrl(error) => tracing::error!(code, %error, "failed"),
-            Self::NotFound | Self::SignInFirst(_) | Self::Other(_) => {
+            Self::NotFound
+            | Self::SignInFirst(_)
+            | Self::Key(KeyRefused::Missing)
+            | Self::UnknownParameter(_)
+            | Self::Parameter(..)
+            | Self::Body(_)
+            | Self::Field(..)
+            | Self::Other(_) => {
                 tracing::debug!(code, error = %self, "refused");
             }
             _ => tracing::warn!(code, error = %self, "refused"),
@@ -173,17 +171,17 @@ impl Failure {
             Self::Storage(_) | Self::Busy(_) => {
                 builder.insert_header((header::RETRY_AFTER, "5"));
             }
+            Self::Key(refused) => {
+                builder.insert_header((header::WWW_AUTHENTICATE, refused.challenge()));
+            }
             _ => {}
         }
-        if ["/events/", "/api/"].iter().any(|programs| request.path().starts_with(programs)) {
-            let body = json!({
-                "type": "about:blank", "title": headline, "status": self.status_code().as_u16(),
-                "code": code, "reference": reference,
-            });
+        if for_programs(request.path()) {
+            let body = serde_json::to_string(&Problem::of(self, reference)).unwrap_or_default();
             builder.content_type("application/problem+json");
             return match self {
-                Self::TooLarge | Self::TooSlow | Self::Busy(_) => closing(&mut builder, body.to_string()),
-                _ => builder.body(body.to_string()),
+                Self::TooLarge | Self::TooSlow | Self::Busy(_) => closing(&mut builder, body),
+                _ => builder.body(body),
             };
         }
         let page = ProblemPage {
@@ -198,6 +196,11 @@ impl Failure {
         };
         page.respond(&mut builder)
     }
+}
+
+/// Where nobody reads pages.
+fn for_programs(path: &str) -> bool {
+    path == "/api" || ["/events/", "/api/"].iter().any(|programs| path.starts_with(programs))
 }
 
 /// `body`, and then the end of the connection. The server by itself would go on reading a chunked request
@@ -215,17 +218,24 @@ fn closing(builder: &mut HttpResponseBuilder, body: String) -> HttpResponse {
 impl ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::InvalidResponse(_) | Self::NotPending(_) | Self::NoCookie | Self::BadRequest(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::InvalidResponse(_)
+            | Self::NotPending(_)
+            | Self::NoCookie
+            | Self::BadRequest(_)
+            | Self::UnknownParameter(_)
+            | Self::Parameter(..)
+            | Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Field(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::AuthorizeUrl(_) | Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::Conflict(_) | Self::NotRepeatable => StatusCode::CONFLICT,
-            Self::CrossOrigin => StatusCode::FORBIDDEN,
+            Self::CrossOrigin | Self::Key(KeyRefused::ReadOnly) => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInFirst(Some(_)) => StatusCode::SEE_OTHER,
-            Self::SignInFirst(None) | Self::MalformedSignature(_) | Self::SignatureMismatch(_) => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::SignInFirst(None)
+            | Self::MalformedSignature(_)
+            | Self::SignatureMismatch(_)
+            | Self::Key(KeyRefused::Missing | KeyRefused::Invalid) => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Gone | Self::LinkEnded => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

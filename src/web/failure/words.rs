@@ -6,6 +6,7 @@ use super::Failure;
 use crate::mailchimp::PROVIDER;
 use crate::oauth::NotPending;
 use crate::storage::StorageError;
+use crate::web::guards::KeyRefused;
 use crate::web::pages::Action;
 
 /// What a failure says: the stable code, the headline, at most three sentences, and the way forward.
@@ -122,6 +123,38 @@ impl Failure {
                 &["The form did not arrive whole.", "Go back and send it again."],
                 Next::Home,
             ),
+            Self::Key(refused) => match refused {
+                KeyRefused::Missing => words(
+                    "api_key_missing",
+                    "An API key is needed",
+                    &["Send a key that `gangway api-key create` made as `Authorization: Bearer KEY`."],
+                    Next::Nothing,
+                ),
+                KeyRefused::Invalid => words(
+                    "api_key_invalid",
+                    "This API key opens nothing",
+                    &["It was never made, was revoked, or has expired."],
+                    Next::Nothing,
+                ),
+                KeyRefused::ReadOnly => words(
+                    "api_key_read_only",
+                    "This API key is for reading",
+                    &["What is asked needs a key of the scope `write`."],
+                    Next::Nothing,
+                ),
+            },
+            Self::UnknownParameter(_) => {
+                words("unknown_parameter", "There is no such parameter", &[], Next::Nothing)
+            }
+            Self::Parameter(..) => words("bad_parameter", "A parameter cannot be read", &[], Next::Nothing),
+            Self::Body(_) => words("bad_body", "The body cannot be read", &[], Next::Nothing),
+            Self::MediaType => words(
+                "unsupported_media_type",
+                "The body must be JSON",
+                &["Send it with `Content-Type: application/json`."],
+                Next::Nothing,
+            ),
+            Self::Field(..) => words("bad_field", "A field cannot be used", &[], Next::Nothing),
             Self::MalformedSignature(_) | Self::SignatureMismatch(_) => words(
                 "bad_signature",
                 "The signature does not fit",

@@ -1,12 +1,14 @@
 //! What a request must pass before a handler acts: extractors that cannot be built unverified, and one
 //! middleware. Each refuses with a response.
 
+mod api_key;
 mod operator;
 mod rate_limit;
 mod reconnect_link;
 mod same_origin;
 mod session;
 
+pub use api_key::{ApiKey, KeyRefused, Read, Write};
 pub use operator::SignedIn;
 pub use rate_limit::{Admitted, RateLimit};
 pub use reconnect_link::{RECONNECT_LINK_LIFETIME, ReconnectLink};

@@ -1,0 +1,18 @@
+//! The JSON API, `/api/v1`: for programs with a key. What it takes and answers is described by its own document
+//! (`openapi`), which is made from the types that are used here.
+
+mod body;
+mod deliveries;
+mod endpoints;
+mod events;
+mod lists;
+mod openapi;
+mod query;
+mod stream;
+mod waiting;
+
+pub use deliveries::{list as deliveries, redeliver};
+pub use endpoints::{create as create_endpoint, delete as delete_endpoint, list as endpoints};
+pub use events::{list as events, one as event};
+pub use openapi::document as openapi;
+pub use waiting::Waiting;

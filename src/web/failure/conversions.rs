@@ -1,0 +1,43 @@
+//! What the other rooms refuse, as a failure of the edge.
+
+use super::Failure;
+use crate::events::{NotRegistered, UnknownRecipient};
+use crate::onboarding::{NotCompared, NotDisconnected};
+
+impl From<NotDisconnected> for Failure {
+    fn from(error: NotDisconnected) -> Self {
+        match error {
+            NotDisconnected::Unknown => Self::NotFound,
+            NotDisconnected::AsItStands(state) => Self::Conflict(state),
+            NotDisconnected::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<NotCompared> for Failure {
+    fn from(error: NotCompared) -> Self {
+        match error {
+            NotCompared::Upstream(error) => Self::Upstream(error.to_string()),
+            NotCompared::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<UnknownRecipient> for Failure {
+    fn from(error: UnknownRecipient) -> Self {
+        match error {
+            UnknownRecipient::Unknown => Self::NotFound,
+            UnknownRecipient::Disconnected => Self::Gone,
+            UnknownRecipient::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<NotRegistered> for Failure {
+    fn from(error: NotRegistered) -> Self {
+        match error {
+            NotRegistered::NotAllowed(why) => Self::Field("url", why.to_string()),
+            NotRegistered::Storage(error) => Self::Storage(error),
+        }
+    }
+}
