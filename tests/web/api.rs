@@ -285,7 +285,7 @@ async fn a_delivery_is_listed_with_its_attempts_and_asked_for_again() {
     let delete = api.request(Method::DELETE, &format!("/api/v1/endpoints/{endpoint}"));
     api.send(delete.bearer_auth(&api.write)).await;
     let off = api.send(api.request(Method::POST, &again).bearer_auth(&api.write)).await;
-    assert_eq!((off.status, &off.json["code"]), (StatusCode::CONFLICT, &"endpoint_off".into()));
+    assert_eq!((off.status, &off.json["code"]), (StatusCode::CONFLICT, &"not_repeatable".into()));
 }
 
 /// The addresses below `/api/v1` that the router is given.
