@@ -69,10 +69,8 @@ impl Reader {
             let arrivals = self.app.storage.arrivals(&self.filter, self.cursor, limit).await?;
             self.cursor = arrivals.looked_to;
             self.next_look = Instant::now() + PACE;
-            if !arrivals.items.is_empty() || closing.is_cancelled() {
-                return Ok(arrivals);
-            }
-            if !arrivals.more && !self.wait(until).await {
+            let over = Instant::now() >= until || closing.is_cancelled();
+            if !arrivals.items.is_empty() || over || (!arrivals.more && !self.wait(until).await) {
                 return Ok(arrivals);
             }
         }
