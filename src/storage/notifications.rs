@@ -84,7 +84,8 @@ pub(super) struct StoreNotification {
 /// What became of a notification, and whether there is something to pass on.
 pub(super) type Stored = (Arrival, bool);
 
-/// With the instance, sixteen bytes of SHA-256, so that the index stays short.
+/// Sixteen bytes, so that the index stays short: of the instance and the id where that is a number, as Cloud Elements'
+/// are, so that what arrives together stands together in the index; of a SHA-256 of both where it is not.
 type Fingerprint = [u8; 16];
 
 /// The place of a new row in the order of arrival, and how many endpoints there are.
@@ -106,6 +107,18 @@ static INSERT_EVENTS: LazyLock<Insert> = LazyLock::new(|| {
 });
 static INSERT_UNDECODED: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("INSERT INTO undecoded (notification, instance) VALUES", 2, ""));
+
+/// A number as it is usually written.
+fn number(id: &[u8]) -> Option<u64> {
+    let number: u64 = std::str::from_utf8(id).ok()?.parse().ok()?;
+    (number.to_string().as_bytes() == id).then_some(number)
+}
+
+/// An instance's last eight bytes are random (RFC 9562 section 5.7).
+fn numbered(instance: Uuid, number: u64) -> Fingerprint {
+    let (_, random) = instance.as_u64_pair();
+    Uuid::from_u64_pair(random, number).into_bytes()
+}
 
 fn fingerprint(instance: Uuid, parts: &[&[u8]]) -> Fingerprint {
     let mut hash = Sha256::new();
@@ -240,7 +253,10 @@ type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
 impl StoreNotification {
     pub(super) fn of(new: NewNotification) -> Self {
         let fingerprint = match new.id() {
-            Some(id) => fingerprint(new.instance, &[b"id", id]),
+            Some(id) => match number(id) {
+                Some(number) => numbered(new.instance, number),
+                None => fingerprint(new.instance, &[b"id", id]),
+            },
             None => fingerprint(new.instance, &[b"body", &new.body]),
         };
         Self { fingerprint, new }
@@ -311,5 +327,22 @@ impl NewNotification {
 
     fn events(&self) -> usize {
         self.decoded.as_ref().map_or(0, |decoded| decoded.events.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_number_written_as_usual_is_one_and_neighbours_stay_neighbours() {
+        for id in ["", "+1", "01", "-1", "1.0", " 1", "18446744073709551616", "x"] {
+            assert_eq!(number(id.as_bytes()), None, "{id}");
+        }
+        assert_eq!(number(b"0"), Some(0));
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        assert!(numbered(one, 255) < numbered(one, 256));
+        assert_ne!(numbered(one, 7), numbered(other, 7));
     }
 }
