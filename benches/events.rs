@@ -9,13 +9,15 @@
     reason = "a measurement that cannot go on should say where"
 )]
 
+#[path = "customer.rs"]
+mod customer;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use gangway::elements::SignatureKey;
-use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
@@ -37,7 +39,7 @@ async fn main() {
     let (app, simulator) = (arguments.next().expect("APP"), arguments.next().expect("SIMULATOR"));
     let mut number = |usual: u64| arguments.next().map_or(usual, |text| text.parse().unwrap());
     let (connections, seconds, forgers) = (number(64), number(5), number(0));
-    let (path, key) = connected(&app, &simulator).await;
+    let (path, key) = customer::connected(&app, &simulator).await;
     let load = Rc::new(Load {
         path,
         key,
@@ -63,33 +65,6 @@ async fn main() {
         at(99),
         load.refused.get() / seconds
     );
-}
-
-/// One customer connects; answers where its notifications go, and their key.
-async fn connected(app: &str, simulator: &str) -> (String, SignatureKey) {
-    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-    let header = |answer: &reqwest::Response, name: &str| answer.headers()[name].to_str().unwrap().to_owned();
-    let start = client.post(format!("{app}/connect")).send().await.unwrap();
-    let cookie = header(&start, "set-cookie").split(';').next().unwrap().to_owned();
-    let target = header(&start, "location");
-    let (page, query) = target.split_once('?').unwrap();
-    let form = client.post(page).header("content-type", "application/x-www-form-urlencoded");
-    let answer = form.body(format!("{query}&decision=allow&account=0")).send().await.unwrap();
-    let back = client.get(header(&answer, "location")).header("cookie", cookie).send().await.unwrap();
-    assert!(header(&back, "location").contains("/instances/"));
-    let id = header(&back, "location").rsplit('/').next().unwrap().to_owned();
-    loop {
-        let ledger: Value =
-            client.get(format!("{simulator}/_sim/ledger")).send().await.unwrap().json().await.unwrap();
-        let found = ledger["instances"].as_array().unwrap().iter().find_map(|one| {
-            let configuration = &one["configuration"];
-            let url = configuration["event.notification.callback.url"].as_str()?;
-            url.ends_with(&id).then(|| configuration["event.notification.signature.key"].as_str())?
-        });
-        if let Some(key) = found {
-            return (format!("/events/{id}"), SignatureKey::from_stored(key.to_owned()).expect("a key"));
-        }
-    }
 }
 
 async fn send(load: Rc<Load>, address: String, forging: bool) {

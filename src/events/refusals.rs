@@ -11,6 +11,8 @@ use uuid::Uuid;
 const INSTANCES: usize = 256;
 const MINUTES: usize = 60;
 const HOURS: usize = 24;
+/// More in one second are a flood.
+const FLOOD: u32 = 100;
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
@@ -67,6 +69,8 @@ pub struct Refusals {
 #[derive(Default)]
 struct Counted {
     all: Count,
+    /// The latest second, and how many it had.
+    second: (i64, u32),
     instances: HashMap<Uuid, Count>,
 }
 
@@ -143,17 +147,26 @@ impl Refusals {
         Self { since, counted: Mutex::default() }
     }
 
-    /// One more. `instance` is one that exists; what a stranger wrote in its place is nobody's.
-    pub fn add(&self, reason: Refusal, instance: Option<Uuid>, at: OffsetDateTime) {
+    /// One more; answers whether it is one of a flood. `instance` is one that exists; what a stranger wrote in its
+    /// place is nobody's.
+    pub fn add(&self, reason: Refusal, instance: Option<Uuid>, at: OffsetDateTime) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.all.add(at, reason);
-        let Some(instance) = instance else { return };
+        let second = at.unix_timestamp();
+        counted.second = if counted.second.0 == second {
+            (second, counted.second.1.saturating_add(1))
+        } else {
+            (second, 1)
+        };
+        let flood = counted.second.1 > FLOOD;
+        let Some(instance) = instance else { return flood };
         let instances = &mut counted.instances;
         if instances.len() >= INSTANCES && !instances.contains_key(&instance) {
             let oldest = instances.iter().min_by_key(|(_, count)| count.latest()).map(|(id, _)| *id);
             oldest.and_then(|id| instances.remove(&id));
         }
         instances.entry(instance).or_default().add(at, reason);
+        flood
     }
 
     /// Since when they are counted.
@@ -208,6 +221,15 @@ mod tests {
         assert_eq!(refusals.of(instance, at(26 * 60)), []);
         assert_eq!(refusals.most(at(61), 5), [(instance, 2)]);
         assert_eq!(refusals.most(at(200), 5), []);
+    }
+
+    #[test]
+    fn more_than_a_hundred_in_a_second_are_a_flood_and_the_next_second_is_none() {
+        let refusals = Refusals::new(NOON);
+        let add = |at| refusals.add(Refusal::BadSignature, None, at);
+        assert!((0..100).all(|_| !add(NOON)));
+        assert!(add(NOON + Duration::milliseconds(999)));
+        assert!(!add(NOON + Duration::SECOND));
     }
 
     #[test]

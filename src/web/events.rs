@@ -1,6 +1,8 @@
 //! `POST /events/{id}`: one event notification from Cloud Elements. Cheapest check first; nothing of the
 //! body is believed before its signature, and 200 is said only once it is on disk.
 
+use std::time::Duration;
+
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
@@ -14,6 +16,9 @@ use crate::reference::Reference;
 use crate::storage::{Arrival, StorageError};
 
 const SIGNATURE: &str = "elements-webhook-signature";
+
+/// In a flood of what is refused, each sender waits so long for its answer: those that are signed come first.
+const FLOOD_PAUSE: Duration = Duration::from_millis(50);
 
 /// Receives one notification.
 pub async fn receive(
@@ -34,7 +39,9 @@ pub async fn receive(
             Some(reason) => {
                 // Nobody can name an instance that is not there.
                 let instance = (reason != Refusal::UnknownInstance).then(|| id.parse().ok()).flatten();
-                app.refusals.add(reason, instance, app.clock.now());
+                if app.refusals.add(reason, instance, app.clock.now()) {
+                    tokio::time::sleep(FLOOD_PAUSE).await;
+                }
                 reason.as_str()
             }
             None => "failed",

@@ -103,6 +103,11 @@ impl Chromium {
         self.client.wait().for_element(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
+    pub async fn type_into(&self, selector: &str, text: &str) {
+        let field = self.client.wait().for_element(Locator::Css(selector)).await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
     /// Waits until the one element shows `words`. The page may be replaced while it is read.
     pub async fn wait_for(&self, selector: &str, words: &str) {
         let mut shown = String::new();

@@ -96,6 +96,7 @@ async fn console(browser: &Chromium, demo: &Demo) {
     browser.wait_for("h1", "Link").await;
     browser.check("a reconnect link").await;
     events(browser, demo).await;
+    passing_on(browser, demo).await;
     browser.open(&format!("{}/admin/doctor", demo.home)).await;
     browser.wait_for("h1", "Everything holds").await;
     browser.check("doctor").await;
@@ -124,6 +125,37 @@ async fn events(browser: &Chromium, demo: &Demo) {
     browser.click("#pause").await;
     browser.wait_for("tbody tr:nth-child(2) th", "CREATED contacts").await;
     browser.check("events, live").await;
+}
+
+/// The operator registers an endpoint where nobody listens, and finds out why nothing arrives.
+async fn passing_on(browser: &Chromium, demo: &Demo) {
+    browser.open(&format!("{}/admin/endpoints", demo.home)).await;
+    browser.check("no endpoint yet").await;
+    browser.type_into("#url", "http://127.0.0.1:1/in").await;
+    browser.click("form[action$='/endpoints'] button").await;
+    browser.wait_for("h1", "Keep its secret").await;
+    browser.check("an endpoint's secret").await;
+    demo.add_contact().await;
+    browser.click("main .choices a").await;
+    browser.wait_for("h1", "http://127.0.0.1:1/in").await;
+    browser.check("one endpoint").await;
+    browser.click("main .choices a[href$='/delete']").await;
+    browser.wait_for("h1", "Delete this endpoint?").await;
+    browser.check("deleting an endpoint").await;
+    browser.open(&format!("{}/admin/endpoints", demo.home)).await;
+    browser.click("details summary").await;
+    browser.check("endpoints").await;
+    browser.open(&format!("{}/admin/deliveries", demo.home)).await;
+    browser.wait_for("tbody tr", "pending").await;
+    browser.check("deliveries").await;
+    browser.click("tbody th a").await;
+    browser.wait_for(".timeline", "No answer").await;
+    browser.check("one delivery").await;
+    browser.open(&format!("{}/admin/redeliveries/new?state=delivered", demo.home)).await;
+    browser.wait_for("#count", "None fits").await;
+    browser.check("none to deliver again").await;
+    browser.open(&format!("{}/admin/redeliveries", demo.home)).await;
+    browser.check("nothing delivered again yet").await;
 }
 
 /// The customer takes the permission back at Mailchimp, the operator notices, and it is given again.
