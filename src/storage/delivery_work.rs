@@ -72,8 +72,10 @@ pub struct Attempt {
 
 pub(super) const DUE_ENDPOINTS: &str = "SELECT id FROM endpoints WHERE state = 'on' AND EXISTS (SELECT 1 FROM deliveries \
      WHERE deliveries.endpoint = endpoints.id AND deliveries.state = 'pending' AND deliveries.due_at <= $1)";
-pub(super) const DUE: &str = "SELECT seq FROM deliveries WHERE endpoint = $1 AND state = 'pending' AND due_at <= $2 \
-     AND EXISTS (SELECT 1 FROM endpoints WHERE id = $1 AND state = 'on') ORDER BY seq LIMIT $3";
+/// The oldest of the thousand that have been due for longest: however many there are, no more are put in order.
+pub(super) const DUE: &str = "SELECT seq FROM (SELECT seq FROM deliveries WHERE endpoint = $1 AND state = 'pending' \
+     AND due_at <= $2 AND EXISTS (SELECT 1 FROM endpoints WHERE id = $1 AND state = 'on') ORDER BY due_at LIMIT 1000) AS due \
+     ORDER BY seq LIMIT $3";
 
 impl Storage {
     /// Wakes whoever works on deliveries when there may be new ones.

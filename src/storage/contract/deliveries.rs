@@ -13,6 +13,7 @@ on_every_database!(
     five_days_of_failure_or_one_410_switch_an_endpoint_off,
     what_is_pending_fails_with_its_endpoint_and_can_be_asked_for_again,
     many_are_asked_for_again_some_a_second_and_can_be_stopped,
+    a_payload_that_is_gone_is_not_sent_empty_and_old_deliveries_go_with_their_notification,
 );
 
 async fn endpoint(bench: &Bench, wanted: Wanted) -> Uuid {
@@ -203,4 +204,24 @@ async fn many_are_asked_for_again_some_a_second_and_can_be_stopped(bench: Bench)
     bench.storage.begin_redelivery(two, &again, 1, NOON).await.unwrap();
     assert!(bench.storage.stop_redelivery(two).await.unwrap());
     assert!(bench.storage.due_redeliveries(NOON).await.unwrap().is_empty());
+}
+
+async fn a_payload_that_is_gone_is_not_sent_empty_and_old_deliveries_go_with_their_notification(
+    bench: Bench,
+) {
+    let instance = bench.connected().await.id;
+    let id = endpoint(&bench, Wanted::default()).await;
+    store(&bench, instance, "1").await;
+    let delivery = due(&bench, id).await[0];
+    bench.storage.attempted(id, delivery, attempt(NOON, Some(500)), Verdict::Failed).await.unwrap();
+    bench.storage.prune_payloads(NOON + Duration::SECOND).await.unwrap();
+    assert!(!bench.storage.redeliver(delivery, NOON).await.unwrap());
+    assert!(!bench.storage.delivery(delivery).await.unwrap().unwrap().repeatable);
+    store(&bench, instance, "2").await;
+    let pending = due(&bench, id).await[0];
+    bench.storage.prune_payloads(NOON + Duration::SECOND).await.unwrap();
+    assert!(bench.storage.outgoing(pending).await.unwrap().is_none(), "there is nothing to send");
+    bench.storage.prune_notifications(NOON + Duration::SECOND).await.unwrap();
+    assert_eq!(bench.count("SELECT count(*) FROM deliveries").await, 0);
+    assert_eq!(bench.count("SELECT count(*) FROM delivery_attempts").await, 0);
 }

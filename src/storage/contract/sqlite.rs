@@ -178,6 +178,31 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
     }
 }
 
+/// Deliveries are as many as notifications, times endpoints; of endpoints there is a handful.
+#[tokio::test(flavor = "multi_thread")]
+async fn c19_no_look_at_deliveries_reads_or_sorts_all_of_them() {
+    use crate::storage::{DeliveryFilter, DeliveryState, deliveries, delivery_work};
+    let bench = Bench::sqlite().await;
+    let filter = |state, endpoint| deliveries::page_query(DeliveryFilter { state, endpoint });
+    let (failed, nil) = (Some(DeliveryState::Failed), Some(Uuid::nil()));
+    let pages = [filter(None, None), filter(failed, None), filter(None, nil), filter(failed, nil)];
+    let others = [delivery_work::DUE, delivery_work::DUE_ENDPOINTS].map(str::to_owned);
+    for query in pages.into_iter().chain(others) {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(explain).fetch_all(&bench.raw().await).await.unwrap();
+        // What is taken from the thousand is put in order.
+        let sorts = plan.iter().filter(|(.., step)| step.contains("TEMP B-TREE")).count();
+        assert_eq!(sorts, usize::from(query == delivery_work::DUE), "{query}: {plan:?}");
+        for (.., step) in plan {
+            let whole = ["deliveries", "notifications", "delivery_attempts"]
+                .iter()
+                .any(|table| step == format!("SCAN {table}"));
+            assert!(!whole, "{query}: {step}");
+        }
+    }
+}
+
 /// The list of events puts at most as many rows in order as were asked for; its tables are read by their
 /// indexes, and by those that are in its order already.
 #[tokio::test(flavor = "multi_thread")]
