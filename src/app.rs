@@ -210,8 +210,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
     };
     let key = &config.secret_key;
     let trial = Trial { id: doctor::instance_id(key), key: doctor::signature_key(key) };
-    let deliveries = Deliveries::new(&config, storage.clone(), clock.clone(), entropy.clone())
-        .context("the HTTP client cannot be built")?;
+    let deliveries = Deliveries::new(&config, storage.clone(), clock.clone(), entropy.clone());
     let tags = &config.cloud_elements.instance_tags;
     Ok(Gangway {
         deliveries,

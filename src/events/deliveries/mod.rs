@@ -63,16 +63,11 @@ pub enum NotRegistered {
 
 impl Deliveries {
     /// Must be called on the runtime that outlives the web workers.
-    pub fn new(
-        config: &Config,
-        storage: Storage,
-        clock: SharedClock,
-        entropy: SharedEntropy,
-    ) -> Result<Arc<Self>, reqwest::Error> {
+    pub fn new(config: &Config, storage: Storage, clock: SharedClock, entropy: SharedEntropy) -> Arc<Self> {
         let allowed = Allowed(config.delivery_allowed_networks.clone().into());
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             storage,
-            sender: Sender::new(allowed, config.limits.delivery_deadline)?,
+            sender: Sender::new(allowed, config.limits.delivery_deadline),
             holder: fresh_id(&*clock, &*entropy),
             clock,
             entropy,
@@ -80,7 +75,7 @@ impl Deliveries {
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             stopping: CancellationToken::new(),
-        }))
+        })
     }
 
     /// Registers an endpoint; its secret is told here and never again.

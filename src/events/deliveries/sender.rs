@@ -1,6 +1,7 @@
 //! One attempt: the notification as it came, signed under the endpoint's key, once, without redirects. What
 //! the answer means is decided elsewhere; here it is read, and no more of it than is kept.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -25,10 +26,11 @@ const SIGNATURE: HeaderName = HeaderName::from_static("elements-webhook-signatur
 /// Sends.
 pub(super) struct Sender {
     allowed: Allowed,
-    /// To the outside, and to networks that are named.
-    encrypted: Client,
+    deadline: Duration,
+    /// To the outside, and to networks that are named. Each is made when it is first needed: it costs memory.
+    encrypted: OnceLock<Client>,
     /// To networks that are named.
-    plain: Client,
+    plain: OnceLock<Client>,
 }
 
 /// How an attempt ended.
@@ -47,21 +49,28 @@ pub(super) struct Answer {
 }
 
 impl Sender {
-    pub(super) fn new(allowed: Allowed, deadline: Duration) -> Result<Self, reqwest::Error> {
-        let client = |encrypted| {
-            Client::builder()
-                .redirect(redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .no_proxy()
-                .https_only(encrypted)
-                .dns_resolver(Resolver::new(allowed.clone(), encrypted))
-                .connect_timeout(CONNECT_TIMEOUT.min(deadline))
-                .timeout(deadline)
-                .pool_idle_timeout(IDLE)
-                .user_agent(concat!("gangway/", env!("CARGO_PKG_VERSION")))
-                .build()
-        };
-        Ok(Self { encrypted: client(true)?, plain: client(false)?, allowed })
+    pub(super) fn new(allowed: Allowed, deadline: Duration) -> Self {
+        Self { allowed, deadline, encrypted: OnceLock::new(), plain: OnceLock::new() }
+    }
+
+    fn client(&self, encrypted: bool) -> Result<&Client, String> {
+        let made = if encrypted { &self.encrypted } else { &self.plain };
+        if let Some(client) = made.get() {
+            return Ok(client);
+        }
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .https_only(encrypted)
+            .dns_resolver(Resolver::new(self.allowed.clone(), encrypted))
+            .connect_timeout(CONNECT_TIMEOUT.min(self.deadline))
+            .timeout(self.deadline)
+            .pool_idle_timeout(IDLE)
+            .user_agent(concat!("gangway/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(made.get_or_init(|| client))
     }
 
     /// Whether anything could be sent to `url` at all.
@@ -83,7 +92,7 @@ impl Sender {
     async fn exchange(&self, outgoing: Outgoing, now: OffsetDateTime) -> Result<Answer, String> {
         let url = Url::parse(&outgoing.url).map_err(|_| NotAllowed::NotAWebAddress.to_string())?;
         self.check(&url).map_err(|error| error.to_string())?;
-        let client = if url.scheme() == "https" { &self.encrypted } else { &self.plain };
+        let client = self.client(url.scheme() == "https")?;
         let headers = headers(&outgoing, now);
         let sent = client.post(url).headers(headers).body(outgoing.body).send().await;
         let response = sent.map_err(|error| told(&error.without_url()))?;

@@ -45,7 +45,7 @@ async fn bench(allowed: &str) -> Bench {
     config.limits.delivery_deadline = Duration::from_millis(700);
     let clock = Arc::new(ManualClock::starting_at(datetime!(2026-11-23 12:00 UTC)));
     let storage = Storage::open(&url.into(), Sealer::new(&key, None, entropy.clone())).await.unwrap();
-    let deliveries = Deliveries::new(&config, storage.clone(), clock.clone(), entropy).unwrap();
+    let deliveries = Deliveries::new(&config, storage.clone(), clock.clone(), entropy);
     deliveries.start_background();
     Bench { deliveries, storage, clock, _folder: folder }
 }
