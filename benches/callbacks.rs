@@ -7,10 +7,14 @@
     reason = "a measurement that cannot go on should say where"
 )]
 
+#[path = "approval.rs"]
+mod approval;
+
 use std::time::{Duration, Instant};
 
+use approval::{approved, header};
 use futures_util::future::join_all;
-use reqwest::{Client, Response};
+use reqwest::Client;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -40,21 +44,6 @@ async fn main() {
     let took = started.elapsed();
     faults("{}").await.unwrap();
     println!("{customers} customers connected in {:.2} s; the floor is 2.00 s", took.as_secs_f64());
-}
-
-fn header(answer: &Response, name: &str) -> String {
-    answer.headers()[name].to_str().unwrap().to_owned()
-}
-
-/// Start and approve; the callback's address and the browser's cookie.
-async fn approved(client: &Client, app: &str) -> (String, String) {
-    let start = client.post(format!("{app}/connect")).send().await.unwrap();
-    let cookie = header(&start, "set-cookie").split(';').next().unwrap().to_owned();
-    let target = header(&start, "location");
-    let (page, query) = target.split_once('?').unwrap();
-    let form = client.post(page).header("content-type", "application/x-www-form-urlencoded");
-    let answer = form.body(format!("{query}&decision=allow&account=0")).send().await.unwrap();
-    (header(&answer, "location"), cookie)
 }
 
 /// Come back; the answer leads to the result.
