@@ -11,13 +11,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use super::beside;
 use crate::api_key::ApiKeySecret;
-use crate::app::{self, Surroundings};
+use crate::app::Surroundings;
 use crate::config::setting::duration;
-use crate::config::{self, Config};
 use crate::entropy::fresh_id;
 use crate::storage::{ApiKeyRow, Scope, Storage, TokenHash};
-use crate::telemetry;
 
 const LONGEST_NAME: usize = 100;
 
@@ -69,10 +68,7 @@ impl From<Word> for Scope {
 
 /// Does what is asked; exit 1 where a key to be revoked is not there.
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let config = Config::from_variables(&config::variables()?)?;
-    telemetry::start(config.log)?;
-    let surroundings = Surroundings::default();
-    let storage = Storage::open_beside(&config.database_url, app::sealer(&config, &surroundings)).await?;
+    let (_, surroundings, storage) = beside().await?;
     let now = surroundings.clock.now();
     let outcome = match command {
         Command::Create(arguments) => create(&storage, &surroundings, arguments).await,

@@ -14,6 +14,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::{self, Surroundings};
+use crate::config::{self, Config};
+use crate::storage::Storage;
+use crate::telemetry;
+
 /// Gangway: connects your customers' MailChimp accounts.
 #[derive(Parser)]
 #[command(name = "gangway", version, arg_required_else_help = true)]
@@ -53,6 +58,15 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Keygen => keygen::run(),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a command needs that works beside a Gangway that serves.
+async fn beside() -> anyhow::Result<(Config, Surroundings, Storage)> {
+    let config = Config::from_variables(&config::variables()?)?;
+    telemetry::start(config.log)?;
+    let surroundings = Surroundings::default();
+    let storage = Storage::open_beside(&config.database_url, app::sealer(&config, &surroundings)).await?;
+    Ok((config, surroundings, storage))
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.

@@ -3,11 +3,9 @@
 
 use std::process::ExitCode;
 
-use crate::app::{self, Surroundings};
-use crate::config::{self, Config};
+use super::beside;
+use crate::app;
 use crate::onboarding::{Finding, Measures};
-use crate::storage::Storage;
-use crate::telemetry;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -21,10 +19,7 @@ pub(super) struct Arguments {
 
 /// Compares and prints. Exit 0 where nothing differs or everything was put right, 1 otherwise.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let config = Config::from_variables(&config::variables()?)?;
-    telemetry::start(config.log)?;
-    let surroundings = Surroundings::default();
-    let storage = Storage::open_beside(&config.database_url, app::sealer(&config, &surroundings)).await?;
+    let (config, surroundings, storage) = beside().await?;
     let onboarding = app::onboarding(&config, storage.clone(), surroundings)?;
     let measures = Measures { apply: arguments.apply, delete: arguments.delete };
     let report = onboarding.reconcile(measures).await;

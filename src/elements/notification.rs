@@ -55,6 +55,11 @@ impl EventType {
         }
     }
 
+    /// The type that `word` names, letter by letter; what Cloud Elements writes is read more leniently.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+
     fn parse(word: Option<&str>) -> Self {
         [Self::Created, Self::Updated, Self::Deleted]
             .into_iter()

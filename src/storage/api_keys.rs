@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::statement::Statement;
 use super::{Storage, StorageError, TokenHash, instances};
-use crate::clock::to_milliseconds;
+use crate::clock::{from_milliseconds, to_milliseconds};
 
 /// Being used is written down at most once in so many milliseconds.
 const NOTED_EVERY: i64 = 60_000;
@@ -140,7 +140,7 @@ fn read(row: &AnyRow) -> Result<ApiKeyRow, StorageError> {
         id,
         name: row.try_get("name")?,
         scope: Scope::parse(&scope).ok_or_else(misfit)?,
-        created_at: instances::moment(row, "created_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        created_at: from_milliseconds(row.try_get("created_at")?),
         expires_at: instances::moment(row, "expires_at")?,
         revoked_at: instances::moment(row, "revoked_at")?,
         last_used_at: instances::moment(row, "last_used_at")?,

@@ -1,7 +1,6 @@
 //! Deliveries as work: made with the notification, worked on by whoever holds the endpoint's lease, one attempt
 //! written down at a time. What is pending will be tried; nothing else will.
 
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use sqlx::{AnyConnection, Row};
@@ -214,12 +213,12 @@ static INSERT: LazyLock<Insert> = LazyLock::new(|| {
     Insert::new(head, 5, "")
 });
 
-/// Makes a delivery of each notification for every endpoint that wants it; answers of which one is to be tried. For
+/// Makes a delivery of each notification for every endpoint that wants it; answers whether one is to be tried. For
 /// an endpoint that is off it is made failed: it can be asked for later.
 pub(super) async fn make(
     connection: &mut AnyConnection,
     notifications: &[(i64, &NewNotification)],
-) -> sqlx::Result<HashSet<i64>> {
+) -> sqlx::Result<bool> {
     let endpoints = takers(connection).await?;
     let mut wanted = Vec::new();
     for (seq, new) in notifications {
@@ -239,7 +238,7 @@ pub(super) async fn make(
         }
         query.execute(&mut *connection).await?;
     }
-    Ok(wanted.iter().filter(|(taker, ..)| taker.on).map(|(_, seq, _)| *seq).collect())
+    Ok(wanted.iter().any(|(taker, ..)| taker.on))
 }
 
 /// An endpoint that is not deleted.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::statement::Statement;
 use super::{Storage, StorageError, instances};
-use crate::clock::to_milliseconds;
+use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::EventType;
 use crate::seal::Place;
 use crate::webhook::EndpointSecret;
@@ -153,7 +153,7 @@ fn read(row: &AnyRow) -> Result<Endpoint, StorageError> {
         wanted: read_wanted(row)?,
         state: read_state(row, id)?,
         failing_since: instances::moment(row, "failing_since")?,
-        created_at: instances::moment(row, "created_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        created_at: from_milliseconds(row.try_get("created_at")?),
     })
 }
 
@@ -162,12 +162,11 @@ pub(super) fn read_wanted(row: &AnyRow) -> Result<Wanted, StorageError> {
     let text = |column| row.try_get::<String, _>(column);
     let misfit = || StorageError::Inconsistent("what an endpoint wants is no list".to_owned());
     let types: Vec<String> = serde_json::from_str(&text("types")?).map_err(|_| misfit())?;
-    let known = |word: &String| EventType::ALL.into_iter().find(|kind| kind.as_str() == word);
     Ok(Wanted {
         instances: serde_json::from_str(&text("instances")?).map_err(|_| misfit())?,
         tags: serde_json::from_str(&text("tags")?).map_err(|_| misfit())?,
         // A type that is not known, left out, would make the filter wider.
-        types: types.iter().map(known).collect::<Option<_>>().ok_or_else(misfit)?,
+        types: types.iter().map(|word| EventType::named(word)).collect::<Option<_>>().ok_or_else(misfit)?,
     })
 }
 
@@ -186,6 +185,9 @@ fn read_state(row: &AnyRow, id: Uuid) -> Result<EndpointState, StorageError> {
 }
 
 impl Wanted {
+    /// So many instances can be named, and so many tags.
+    pub const MOST_NAMED: usize = 100;
+
     /// Whether a notification of `instance`, which carries `tags`, with events of these `types` is wanted.
     /// One that could not be read counts as `UNKNOWN`.
     pub fn wants(&self, instance: Uuid, tags: &[String], types: &[EventType]) -> bool {

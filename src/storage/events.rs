@@ -222,13 +222,6 @@ impl Storage {
         }
     }
 
-    /// What arrived after `cursor`, oldest first, at most `limit` of it.
-    pub async fn events_since(&self, cursor: EventId, limit: usize) -> Result<Vec<EventRow>, StorageError> {
-        let look = Look { order: Order::Forth, instance: None, bodies: false };
-        let rows = self.look(look, cursor, limit).await?;
-        Ok(rows.into_iter().map(|looked| looked.row).collect())
-    }
-
     /// One event with its notification.
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StorageError> {
         let query = sqlx::query(event_query::ONE).bind(id.notification).bind(id.position);
@@ -246,9 +239,7 @@ impl Storage {
             // Of nothing, SQLite's substr makes NULL.
             head: found.try_get::<Option<_>, _>("head")?.unwrap_or_default(),
             duplicates: found.try_get("duplicates")?,
-            same_id_as: found
-                .try_get::<Option<i64>, _>("same_id_as")?
-                .map(|notification| EventId { notification, position: 0 }),
+            same_id_as: found.try_get::<Option<i64>, _>("same_id_as")?.map(EventId::first_of),
             payload_gone: found.try_get::<i64, _>("payload_gone")? != 0,
         }))
     }
@@ -268,7 +259,7 @@ impl Storage {
         let (mut start, mut floor) = (EventId::END, 0);
         if let Some(until) = filter.until {
             let Some(newest) = self.bound(event_query::NEWEST_BEFORE, until).await? else { return Ok(None) };
-            start = EventId { notification: newest + 1, position: 0 };
+            start = EventId::first_of(newest + 1);
         }
         if let Some(since) = filter.since {
             let Some(oldest) = self.bound(event_query::OLDEST_SINCE, since).await? else { return Ok(None) };

@@ -154,8 +154,8 @@ fn lock_failed(source: std::io::Error) -> OpenError {
     OpenError::File { path: "the database's lock".to_owned(), source }
 }
 
-/// Run on every SQLite connection. A page of a new file holds several notifications. FULL: a commit survives a power cut. The WAL is bounded, because the
-/// start after a crash reads it.
+/// Run on every SQLite connection. A page of a new file holds several notifications. FULL: a commit survives a
+/// power cut. The WAL is bounded, because the start after a crash reads it.
 const PRAGMAS: &str = "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
     PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;
     PRAGMA wal_autocheckpoint = 6000;";

@@ -81,7 +81,7 @@ pub(super) struct StoreNotification {
     new: NewNotification,
 }
 
-/// What became of a notification, and whether there is something to pass on.
+/// What became of a notification, and whether there is something to pass on of its group.
 pub(super) type Stored = (Arrival, bool);
 
 /// Sixteen bytes, so that the index stays short: of the instance and the id where that is a number, as Cloud Elements'
@@ -137,55 +137,43 @@ fn fingerprint(instance: Uuid, parts: &[&[u8]]) -> Fingerprint {
 pub(super) async fn store(
     connection: &mut AnyConnection,
     all: &[&StoreNotification],
-    tally: &mut Tally,
 ) -> sqlx::Result<Vec<Stored>> {
     let rows: Vec<Row<'_>> =
         all.iter().map(|one| Row { fingerprint: one.fingerprint, same_id_as: None, new: &one.new }).collect();
     let mut inserted = insert(connection, &rows).await?;
-    let (mut arrivals, mut fresh) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+    let (mut arrivals, mut fresh, mut endpoints) = (Vec::with_capacity(all.len()), Vec::new(), 0);
     for one in all {
         // Of two with one fingerprint the first is the row.
         let (row, arrival) = match inserted.remove(&one.fingerprint) {
             Some(row) => (Some(row), Arrival::Stored),
             None => one.again(connection).await?,
         };
-        if let Some((seq, endpoints)) = row {
-            fresh.push(Fresh { place: arrivals.len(), seq, endpoints, new: &one.new });
+        if let Some((seq, there_are)) = row {
+            endpoints = there_are;
+            fresh.push((seq, &one.new));
         }
-        arrivals.push((arrival, false));
+        arrivals.push(arrival);
     }
     insert_events(connection, &fresh).await?;
-    for Fresh { new, .. } in &fresh {
+    let mut tally = Tally::default();
+    for (_, new) in &fresh {
         new.note_first(connection).await?;
         // One without events is one row of the list, and so one in the charts.
         let events = i64::try_from(new.events().max(1)).unwrap_or(i64::MAX);
         tally.add(new.instance, new.received_at, events);
     }
-    if fresh.iter().any(|one| one.endpoints > 0) {
-        let made: Vec<(i64, &NewNotification)> = fresh.iter().map(|one| (one.seq, one.new)).collect();
-        let due = delivery_work::make(connection, &made).await?;
-        for one in fresh.iter().filter(|one| due.contains(&one.seq)) {
-            if let Some((_, due)) = arrivals.get_mut(one.place) {
-                *due = true;
-            }
-        }
-    }
-    Ok(arrivals)
+    tally.write(connection).await?;
+    let due = endpoints > 0 && delivery_work::make(connection, &fresh).await?;
+    Ok(arrivals.into_iter().map(|arrival| (arrival, due)).collect())
 }
+
+/// A notification that is new, and its place in the order of arrival.
+type Fresh<'n> = (i64, &'n NewNotification);
 
 /// A row to insert.
 struct Row<'n> {
     fingerprint: Fingerprint,
     same_id_as: Option<i64>,
-    new: &'n NewNotification,
-}
-
-/// A notification that is new.
-struct Fresh<'n> {
-    /// Among those that are stored together.
-    place: usize,
-    seq: i64,
-    endpoints: i64,
     new: &'n NewNotification,
 }
 
@@ -222,17 +210,17 @@ async fn insert_events(connection: &mut AnyConnection, fresh: &[Fresh<'_>]) -> s
     let events: Vec<(&Fresh<'_>, i64, &Event)> = fresh
         .iter()
         .flat_map(|one| {
-            let events = one.new.decoded.iter().flat_map(|decoded| &decoded.events);
+            let events = one.1.decoded.iter().flat_map(|decoded| &decoded.events);
             (0_i64..).zip(events).map(move |(position, event)| (one, position, event))
         })
         .collect();
     for (text, rows) in INSERT_EVENTS.statements(&events) {
         let mut query = sqlx::query(text);
-        for (one, position, event) in rows {
+        for ((seq, new), position, event) in rows {
             query = query
-                .bind(one.seq)
+                .bind(*seq)
                 .bind(*position)
-                .bind(one.new.instance.to_string())
+                .bind(new.instance.to_string())
                 .bind(event.event_type.as_str())
                 .bind(event.object_type.as_deref())
                 .bind(event.object_id.as_deref())
@@ -240,15 +228,16 @@ async fn insert_events(connection: &mut AnyConnection, fresh: &[Fresh<'_>]) -> s
         }
         query.execute(&mut *connection).await?;
     }
-    let bare: Vec<&Fresh<'_>> = fresh.iter().filter(|one| one.new.events() == 0).collect();
+    let bare: Vec<&Fresh<'_>> = fresh.iter().filter(|(_, new)| new.events() == 0).collect();
     for (text, rows) in INSERT_UNDECODED.statements(&bare) {
-        let bind = |query: Query, one: &&Fresh<'_>| query.bind(one.seq).bind(one.new.instance.to_string());
-        rows.iter().fold(sqlx::query(text), bind).execute(&mut *connection).await?;
+        let mut query = sqlx::query(text);
+        for (seq, new) in rows {
+            query = query.bind(*seq).bind(new.instance.to_string());
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
-
-type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
 
 impl StoreNotification {
     pub(super) fn of(new: NewNotification) -> Self {

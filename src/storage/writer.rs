@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::StorageError;
-use super::event_counts::Tally;
 use super::notifications::{self, StoreNotification, Stored};
 
 /// So many writes commit together at most.
@@ -258,13 +257,11 @@ async fn in_transaction(
         }
     }
     if !notifications.is_empty() {
-        let mut tally = Tally::default();
         let all: Vec<&StoreNotification> = notifications.iter().map(|pending| &pending.write).collect();
-        let stored = notifications::store(&mut transaction, &all, &mut tally).await?;
+        let stored = notifications::store(&mut transaction, &all).await?;
         for (pending, stored) in notifications.into_iter().zip(stored) {
             pending.output = Some(stored);
         }
-        tally.write(&mut transaction).await?;
     }
     transaction.commit().await
 }

@@ -100,6 +100,24 @@ impl Deliveries {
         Ok((endpoint, secret))
     }
 
+    /// Deletes an endpoint; answers whether there was one.
+    pub async fn delete(&self, endpoint: Uuid) -> Result<bool, StorageError> {
+        let deleted = self.storage.delete_endpoint(endpoint).await?;
+        if deleted {
+            tracing::info!(%endpoint, "an endpoint was deleted");
+        }
+        Ok(deleted)
+    }
+
+    /// Asks for a delivery again; answers whether its endpoint takes any and its payload is still there.
+    pub async fn redeliver(&self, delivery: i64) -> Result<bool, StorageError> {
+        let asked = self.storage.redeliver(delivery, self.clock.now()).await?;
+        if asked {
+            tracing::info!(delivery, "a delivery was asked for again");
+        }
+        Ok(asked)
+    }
+
     /// Starts what goes on in the background until Gangway stops.
     pub fn start_background(self: &Arc<Self>) {
         let deliveries = Arc::clone(self);

@@ -151,6 +151,12 @@ async fn c14_a_migration_that_ends_half_way_leaves_the_old_tables() {
     assert!(POSTGRES.iter().all(|migration| !migration.no_tx));
 }
 
+/// The steps of a query, each with its own number, that of the step above, and its words.
+async fn plan(bench: &Bench, query: &str) -> Vec<(i64, i64, i64, String)> {
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+    sqlx::query_as(explain).fetch_all(&bench.raw().await).await.unwrap()
+}
+
 /// With a million instances a start, the background and a page of the console must find what they want by an
 /// index; the speed itself is measured in `benches/`.
 #[tokio::test(flavor = "multi_thread")]
@@ -168,9 +174,7 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
         event_query::OLDEST_SINCE.to_owned(),
         event_query::ONE.to_owned(),
     ] {
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
-        let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(explain).fetch_all(&bench.raw().await).await.unwrap();
+        let plan = plan(&bench, &query).await;
         for (.., step) in plan {
             let by_index = !step.starts_with("SCAN") || step.contains("USING");
             assert!(by_index && !step.contains("TEMP B-TREE"), "{query}: {step}");
@@ -188,9 +192,7 @@ async fn c19_no_look_at_deliveries_reads_or_sorts_all_of_them() {
     let pages = [filter(None, None), filter(failed, None), filter(None, nil), filter(failed, nil)];
     let others = [delivery_work::DUE, delivery_work::DUE_ENDPOINTS].map(str::to_owned);
     for query in pages.into_iter().chain(others) {
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
-        let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(explain).fetch_all(&bench.raw().await).await.unwrap();
+        let plan = plan(&bench, &query).await;
         // What is taken from the thousand is put in order.
         let sorts = plan.iter().filter(|(.., step)| step.contains("TEMP B-TREE")).count();
         assert_eq!(sorts, usize::from(query == delivery_work::DUE), "{query}: {plan:?}");
@@ -214,9 +216,7 @@ async fn c19_the_list_of_events_sorts_no_table() {
         [(Order::Back, None), (Order::Back, nil), (Order::Forth, None), (Order::Forth, nil)]
     {
         let query = Look { order, instance, bodies: true }.sql();
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
-        let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(explain).fetch_all(&bench.raw().await).await.unwrap();
+        let plan = plan(&bench, &query).await;
         let parent = |id: i64| plan.iter().find(|(own, ..)| *own == id).map_or("", |(.., step)| step);
         for (_, above, _, step) in &plan {
             let of_a_table = ["events", "undecoded", "notifications", "instances"]

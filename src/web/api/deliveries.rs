@@ -104,10 +104,9 @@ pub async fn redeliver(
 ) -> Result<HttpResponse, Failure> {
     let seq: i64 = id.parse().map_err(|_| Failure::NotFound)?;
     app.storage.delivery(seq).await?.ok_or(Failure::NotFound)?;
-    if !app.storage.redeliver(seq, app.clock.now()).await? {
+    if !app.deliveries.redeliver(seq).await? {
         return Err(Failure::NotRepeatable);
     }
-    tracing::info!(delivery = seq, "a delivery was asked for again");
     let found = app.storage.delivery(seq).await?.ok_or(Failure::NotFound)?;
     let delivery = with_attempts(&app, vec![found]).await?.pop().ok_or(Failure::NotFound)?;
     Ok(HttpResponse::Ok().json(delivery))

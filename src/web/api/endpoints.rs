@@ -15,8 +15,6 @@ use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{ApiKey, Read, Write};
 
-/// So many instances, or tags, of one endpoint.
-const LONGEST_LIST: usize = 100;
 const LONGEST_TAG: usize = 200;
 
 /// Where notifications are passed on to.
@@ -133,10 +131,9 @@ pub async fn delete(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let id = id.parse().map_err(|_| Failure::NotFound)?;
-    if !app.storage.delete_endpoint(id).await? {
+    if !app.deliveries.delete(id).await? {
         return Err(Failure::NotFound);
     }
-    tracing::info!(endpoint = %id, "an endpoint was deleted");
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -145,7 +142,7 @@ impl NewEndpoint {
     async fn wanted(&self, app: &Gangway) -> Result<Wanted, Failure> {
         let refused = |field, why: &str| Err(Failure::Field(field, why.to_owned()));
         for (field, list) in [("instances", &self.instances), ("tags", &self.tags), ("types", &self.types)] {
-            if list.len() > LONGEST_LIST {
+            if list.len() > Wanted::MOST_NAMED {
                 return refused(field, "there are more than 100");
             }
         }
@@ -158,8 +155,7 @@ impl NewEndpoint {
             wanted.instances.push(id);
         }
         for text in &self.types {
-            let known = EventType::ALL.into_iter().find(|known| known.as_str() == text);
-            let Some(known) = known else {
+            let Some(known) = EventType::named(text) else {
                 return refused("types", "must be CREATED, UPDATED, DELETED or UNKNOWN");
             };
             wanted.types.push(known);

@@ -96,10 +96,9 @@ pub(super) struct Question {
 
 impl Question {
     fn filter(&self) -> Result<EventFilter, Failure> {
-        let known = |word: &str| EventType::ALL.into_iter().find(|known| known.as_str() == word);
         Ok(EventFilter {
             instance: query::read("instance", self.instance.as_deref(), "is not the id of an instance")?,
-            event_type: query::word("type", self.event_type.as_deref(), known)?,
+            event_type: query::word("type", self.event_type.as_deref(), EventType::named)?,
             object_type: self.object_type.clone(),
             ..EventFilter::default()
         })

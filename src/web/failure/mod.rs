@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use futures_util::{StreamExt, stream};
 
 use super::Gangway;
-use super::guards::KeyRefused;
+use super::guards::{KeyRefused, taken_by_programs};
 use super::pages::ProblemPage;
 use crate::elements::{CallError, MalformedSignature, SignatureMismatch};
 use crate::events::NoRoom;
@@ -200,7 +200,7 @@ impl Failure {
 
 /// Where nobody reads pages.
 fn for_programs(path: &str) -> bool {
-    path == "/api" || ["/events/", "/api/"].iter().any(|programs| path.starts_with(programs))
+    path == "/api" || taken_by_programs(path)
 }
 
 /// `body`, and then the end of the connection. The server by itself would go on reading a chunked request

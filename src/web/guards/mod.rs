@@ -12,5 +12,5 @@ pub use api_key::{ApiKey, KeyRefused, Read, Write};
 pub use operator::SignedIn;
 pub use rate_limit::{Admitted, RateLimit};
 pub use reconnect_link::{RECONNECT_LINK_LIFETIME, ReconnectLink};
-pub use same_origin::same_origin;
+pub use same_origin::{same_origin, taken_by_programs};
 pub use session::{BrowserSession, session_middleware};

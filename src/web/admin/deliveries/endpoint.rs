@@ -102,7 +102,6 @@ pub async fn delete(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let endpoint = found(&app, &id).await?;
-    app.storage.delete_endpoint(endpoint.id).await?;
-    tracing::info!(endpoint = %endpoint.id, "an endpoint was deleted");
+    app.deliveries.delete(endpoint.id).await?;
     Ok(see_other("/admin/endpoints"))
 }

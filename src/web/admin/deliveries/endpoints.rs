@@ -17,8 +17,6 @@ use crate::web::view::{Frame, Moment, Page};
 
 /// Longer addresses are nobody's.
 const LONGEST: usize = 2000;
-/// So many instances and tags can be named.
-const MOST_NAMED: usize = 100;
 
 #[derive(Template)]
 #[template(path = "admin/endpoints.html")]
@@ -130,8 +128,9 @@ impl Draft {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let tags: Vec<String> = words(&self.tags).map(str::to_owned).collect();
-        if instances.len() > MOST_NAMED || tags.len() > MOST_NAMED {
-            return Err(format!("At most {MOST_NAMED} instances and {MOST_NAMED} tags can be named."));
+        let most = Wanted::MOST_NAMED;
+        if instances.len() > most || tags.len() > most {
+            return Err(format!("At most {most} instances and {most} tags can be named."));
         }
         let types = EventType::ALL.into_iter().filter(|kind| self.wants(kind.as_str())).collect();
         Ok(Wanted { instances, tags, types })

@@ -67,7 +67,7 @@ pub async fn redeliver(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let one = found(&app, &seq).await?;
-    if !app.storage.redeliver(one.seq, app.clock.now()).await? {
+    if !app.deliveries.redeliver(one.seq).await? {
         return Err(Failure::NotRepeatable);
     }
     Ok(see_other(&delivery_page(one.seq)))

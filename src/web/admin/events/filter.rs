@@ -12,9 +12,6 @@ use crate::seal::SecretKey;
 use crate::storage::{EventFilter, EventId};
 use crate::web::failure::Failure;
 
-/// The types, as a filter offers them.
-pub(super) const TYPES: [EventType; 4] =
-    [EventType::Created, EventType::Updated, EventType::Deleted, EventType::Unknown];
 /// Longer texts are not looked for.
 const LONGEST: usize = 200;
 
@@ -42,9 +39,8 @@ impl Query {
         }
         let instance =
             given(&self.instance).map(|id| id.parse().map_err(|_| no("the instance"))).transpose()?;
-        let known = |word: String| TYPES.into_iter().find(|known| known.as_str() == word);
-        let event_type =
-            given(&self.event_type).map(|word| known(word).ok_or_else(|| no("the type"))).transpose()?;
+        let known = |word: String| EventType::named(&word).ok_or_else(|| no("the type"));
+        let event_type = given(&self.event_type).map(known).transpose()?;
         let moment =
             |text: &str, what| given(text).map(|text| moment(&text).ok_or_else(|| no(what))).transpose();
         Ok(EventFilter {

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::HERE;
 use super::chart::{Chart, charts};
-use super::filter::{Query, TYPES};
+use super::filter::Query;
 use super::refused::RefusedView;
 use crate::elements::EventType;
 use crate::storage::{EventId, EventRow};
@@ -62,7 +62,7 @@ pub async fn events(
     EventsPage {
         frame: app.frame(),
         here: HERE,
-        types: TYPES,
+        types: EventType::ALL,
         filtered: query.filters(),
         rows: page.items.into_iter().map(RowView::from).collect(),
         next: page.next.map(|next| query.page_after(key, next)),
