@@ -3,6 +3,7 @@
 
 mod client;
 mod instance;
+mod lenient;
 mod notification;
 mod signature;
 

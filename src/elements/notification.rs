@@ -2,16 +2,21 @@
 //! whatever is signed is stored as it came; what can be read of it is read here.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+use super::lenient::{AtMost, Object, Text};
+
+/// Cloud Elements documents twenty events at most. Each is a row and takes many times the memory of its
+/// shortest text, `{}`; with more than this, a body is kept as it came and none of it is read.
+const MOST_EVENTS: usize = 1000;
 
 /// What could be read of a notification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notification {
     /// Cloud Elements' id of it: the de-duplication key.
     pub id: Option<String>,
-    /// One to twenty changes.
+    /// One to twenty changes, as documented; never more than a thousand.
     pub events: Vec<Event>,
 }
 
@@ -24,7 +29,7 @@ pub struct Event {
     pub object_type: Option<String>,
     /// The vendor's id of it; may hold `|`.
     pub object_id: Option<String>,
-    /// When it happened.
+    /// When it happened, in UTC.
     pub occurred_at: Option<OffsetDateTime>,
 }
 
@@ -74,12 +79,13 @@ impl EventType {
 pub struct Undecodable;
 
 impl Notification {
-    /// Reads `body`. Depth is bounded by the JSON reader (128), size by the caller.
+    /// Reads `body`. Depth is bounded by the JSON reader (128), size by the caller; the memory it takes is a
+    /// small multiple of that size.
     pub fn decode(body: &[u8]) -> Result<Self, Undecodable> {
-        let envelope: Envelope = serde_json::from_slice(body).map_err(|_| Undecodable)?;
-        let events = envelope.message.or(envelope.response).map(|part| part.events).ok_or(Undecodable)?;
+        let Object(envelope): Object<Envelope> = serde_json::from_slice(body).map_err(|_| Undecodable)?;
+        let Object(part) = envelope.message.or(envelope.response).ok_or(Undecodable)?;
         let id = envelope.id.or(envelope.notification_id).and_then(Text::into_string);
-        Ok(Self { id, events: events.into_iter().map(Event::from).collect() })
+        Ok(Self { id, events: part.events.0.into_iter().map(|Object(raw)| Event::from(raw)).collect() })
     }
 }
 
@@ -89,14 +95,14 @@ impl Notification {
 struct Envelope {
     id: Option<Text>,
     notification_id: Option<Text>,
-    message: Option<Part>,
-    response: Option<Part>,
+    message: Option<Object<Part>>,
+    response: Option<Object<Part>>,
 }
 
 #[derive(Deserialize)]
 struct Part {
     #[serde(default)]
-    events: Vec<RawEvent>,
+    events: AtMost<MOST_EVENTS, Object<RawEvent>>,
 }
 
 #[derive(Deserialize)]
@@ -115,28 +121,14 @@ impl From<RawEvent> for Event {
             event_type: EventType::parse(text(raw.event_type).as_deref()),
             object_type: text(raw.object_type),
             object_id: text(raw.object_id),
-            occurred_at: text(raw.date).and_then(|date| OffsetDateTime::parse(&date, &Rfc3339).ok()),
+            occurred_at: text(raw.date).and_then(|date| moment(&date)),
         }
     }
 }
 
-/// A field that should be text, may be a number, and must not fail the rest when it is something else.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    String(String),
-    Number(serde_json::Number),
-    Other(IgnoredAny),
-}
-
-impl Text {
-    fn into_string(self) -> Option<String> {
-        match self {
-            Self::String(text) => Some(text).filter(|text| !text.is_empty()),
-            Self::Number(number) => Some(number.to_string()),
-            Self::Other(_) => None,
-        }
-    }
+/// RFC 3339, if it is a moment of the calendar in UTC too, which is how it is kept.
+fn moment(date: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(date, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
 
 #[cfg(test)]
@@ -144,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::clock::{from_milliseconds, to_milliseconds};
 
     #[test]
     fn the_documented_payload_is_read() {
@@ -192,6 +185,50 @@ mod tests {
         // What is not looked at may be as deep as it likes.
         let body = format!("{{\"id\":1,\"message\":{{\"raw\":{deep}}}}}");
         assert_eq!(Notification::decode(body.as_bytes()).unwrap().id.as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn a_thousand_events_are_read_and_one_more_is_no_notification() {
+        let body = |count: usize| {
+            format!("{{\"id\":1,\"message\":{{\"events\":[{}]}}}}", vec!["{}"; count].join(","))
+        };
+        assert_eq!(Notification::decode(body(1000).as_bytes()).unwrap().events.len(), 1000);
+        assert!(Notification::decode(body(1001).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        for body in [
+            r#"["1",null,{},null]"#,
+            r#"{"id":1,"message":[[]]}"#,
+            r#"{"id":1,"message":{"events":[["CREATED","contacts","1",null]]}}"#,
+        ] {
+            assert!(Notification::decode(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_field_of_another_kind_is_none_and_fails_nothing() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        for odd in ["null", "true", "\"\"", "[0,{}]", "{\"a\":[]}", &deep] {
+            let body = format!("{{\"id\":{odd},\"message\":{{\"events\":[{{\"objectId\":{odd}}}]}}}}");
+            let notification = Notification::decode(body.as_bytes()).unwrap();
+            assert_eq!((notification.id, &notification.events[0].object_id), (None, &None));
+        }
+    }
+
+    #[test]
+    fn a_date_that_is_in_no_year_of_utc_is_none() {
+        for (date, kept) in [
+            ("9999-12-31T23:59:59Z", true),
+            ("9999-12-31T23:59:59-00:01", false),
+            ("0000-01-01T00:00:00+23:59", true),
+        ] {
+            let body = format!("{{\"message\":{{\"events\":[{{\"date\":\"{date}\"}}]}}}}");
+            let event = Notification::decode(body.as_bytes()).unwrap().events.remove(0);
+            let stored = event.occurred_at.map(|at| from_milliseconds(to_milliseconds(at)));
+            assert_eq!((event.occurred_at.is_some(), stored), (kept, event.occurred_at), "{date}");
+        }
     }
 
     proptest! {

@@ -125,8 +125,8 @@ async fn filters_combine(bench: Bench) {
 async fn a_rare_text_is_looked_for_no_further_than_the_bound(bench: Bench) {
     let instance = bench.connected().await.id;
     store(&bench, instance, "needle", NOON).await;
-    let events = vec![r#"{"eventType":"UPDATED"}"#; 2_000].join(",");
-    for number in 0..3 {
+    let events = vec![r#"{"eventType":"UPDATED"}"#; 1_000].join(",");
+    for number in 0..6 {
         let body = format!(r#"{{"id":"{number}","message":{{"events":[{events}]}}}}"#);
         store_body(&bench, instance, body.into_bytes(), NOON).await;
     }

@@ -8,6 +8,7 @@ on_every_database!(
     the_same_id_for_two_instances_is_two_notifications,
     without_an_id_the_body_decides,
     what_cannot_be_decoded_is_kept_without_events,
+    a_text_with_a_nul_keeps_nothing_from_the_disk,
     the_first_event_is_told_once,
     the_same_id_with_another_body_is_kept_apart_and_what_comes_again_is_counted,
     a_recipient_is_known_from_memory_until_it_changes,
@@ -63,6 +64,15 @@ async fn what_cannot_be_decoded_is_kept_without_events(bench: Bench) {
     store(&bench, instance, body("1")).await;
     assert_eq!(bench.count("SELECT count(*) FROM notifications WHERE decoded = 0").await, 1, "and marked so");
     assert_eq!(bench.count("SELECT count(*) FROM events").await, 2);
+}
+
+async fn a_text_with_a_nul_keeps_nothing_from_the_disk(bench: Bench) {
+    let instance = bench.connected().await.id;
+    let event = r#"{"eventType":"\u0000","objectType":"\u0000","objectId":"a\u0000b","date":"\u0000"}"#;
+    let body = format!(r#"{{"id":"9\u0000","message":{{"events":[{event}]}}}}"#).into_bytes();
+    assert_eq!(store(&bench, instance, body.clone()).await, Arrival::Stored);
+    assert_eq!(store(&bench, instance, body).await, Arrival::Duplicate);
+    assert_eq!(bench.count("SELECT count(*) FROM events").await, 1);
 }
 
 async fn the_first_event_is_told_once(bench: Bench) {
