@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Chain, Finding, Verdict, fail, pass, warn};
-use crate::elements::{Access, CallError, SignatureKey};
+use crate::elements::{Access, CallError, Queued, SignatureKey};
 use crate::seal::SecretKey;
 
 /// Cloud Elements signs no times, but codes live thirty seconds.
@@ -210,13 +210,13 @@ async fn element(chain: &Chain) -> Finding {
 
 async fn queue(chain: &Chain) -> Finding {
     const NAME: &str = "queue";
-    match chain.cloud_elements.queued_deliveries().await {
-        Ok(0) => pass(NAME, "nothing waits undelivered at Cloud Elements"),
-        Ok(count) => Finding {
+    match chain.cloud_elements.queued(None).await {
+        Ok(Queued { count: 0, more: false }) => pass(NAME, "nothing waits undelivered at Cloud Elements"),
+        Ok(Queued { count, more }) => Finding {
             name: NAME,
             verdict: Verdict::Warn,
-            cause: format!("{count} notifications wait at Cloud Elements, because their deliveries failed"),
-            fix: Some("put what is above right, then ask Cloud Elements to redeliver: PUT /notifications/subscriptions/deliveries".to_owned()),
+            cause: format!("{}{count} notifications wait at Cloud Elements, because their deliveries failed", if more { "more than " } else { "" }),
+            fix: Some("put what is above right; a Gangway that serves then asks Cloud Elements to redeliver, and so does \"Ask for them again\" on the page of an instance".to_owned()),
         },
         Err(error) => warn(NAME, &format!("it cannot be told: {error}"), "try again later"),
     }

@@ -59,12 +59,22 @@ impl Instance {
     /// How long nothing has come, if that is far longer than this instance's rhythm: ten times the mean gap
     /// between its notifications, and a day at the least. Fewer than five have no rhythm.
     pub fn quiet_since(&self, now: OffsetDateTime) -> Option<time::Duration> {
+        let silence = self.silence_beyond(time::Duration::DAY, now)?;
+        matches!(self.state, InstanceState::Connected(_)).then_some(silence)
+    }
+
+    /// When its silence becomes longer than usual, or became so: ten times the mean gap after the last
+    /// notification, and `at_least` after it.
+    pub fn silent_from(&self, at_least: time::Duration) -> Option<OffsetDateTime> {
         let (first, last) = (self.first_event_at?, self.last_event_at?);
         let gaps = i32::try_from(self.notification_count - 1).ok().filter(|gaps| *gaps >= 4)?;
         let usual: time::Duration = (last - first) / gaps;
-        let silence: time::Duration = now - last;
-        let works = matches!(self.state, InstanceState::Connected(_));
-        (works && silence > (usual * 10_i32).max(time::Duration::DAY)).then_some(silence)
+        Some(last + (usual * 10_i32).max(at_least))
+    }
+
+    fn silence_beyond(&self, at_least: time::Duration, now: OffsetDateTime) -> Option<time::Duration> {
+        let silent = self.silent_from(at_least).is_some_and(|from| now > from);
+        self.last_event_at.filter(|_| silent).map(|last| now - last)
     }
 }
 

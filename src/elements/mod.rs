@@ -5,16 +5,18 @@ mod client;
 mod instance;
 mod lenient;
 mod notification;
+mod read_back;
 mod signature;
 
 pub use client::{
-    Access, Audience, AudienceWebhook, CallError, CloudElements, ElementInstance, Listed, NewInstance, Ping,
-    Refusal, UnreadAnswer, Wanted, id_in,
+    Access, Audience, AudienceWebhook, CallError, CloudElements, ElementInstance, EventsPage, Listed,
+    NewInstance, Ping, Queued, Refusal, UnreadAnswer, Wanted, id_in,
 };
 pub use instance::{
     BrowserHash, Connection, Instance, InstanceState, InvalidTransition, Problem, ProblemKind,
 };
 pub use notification::{Event, EventType, Notification};
+pub use read_back::{ReadBack, ReadBackNotification};
 pub use signature::{MalformedSignature, Signature, SignatureKey, SignatureMismatch};
 
 const OWN_TAG: &str = "gangway-";

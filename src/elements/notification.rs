@@ -89,6 +89,15 @@ impl Notification {
     }
 }
 
+impl Event {
+    /// One event on its own; `None` for what is none, because it names neither a kind nor an object.
+    pub(super) fn read(value: serde_json::Value) -> Option<Self> {
+        let Object(raw): Object<RawEvent> = serde_json::from_value(value).ok()?;
+        let named = [&raw.event_type, &raw.object_type, &raw.object_id].into_iter().any(Option::is_some);
+        named.then(|| Self::from(raw))
+    }
+}
+
 /// The envelope of today (`id`, `message`), and the documents hub's of old (`notificationId`, `response`).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,7 +136,7 @@ impl From<RawEvent> for Event {
 }
 
 /// RFC 3339, if it is a moment of the calendar in UTC too, which is how it is kept.
-fn moment(date: &str) -> Option<OffsetDateTime> {
+pub(super) fn moment(date: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(date, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
 

@@ -191,13 +191,6 @@ pub(super) fn instances(body: &[u8]) -> Result<Vec<ElementInstance>, CallError> 
     Ok(read)
 }
 
-/// The length of a list of anything.
-pub(super) fn count(body: &[u8]) -> Result<usize, CallError> {
-    let all: Vec<serde::de::IgnoredAny> =
-        serde_json::from_slice(body).map_err(|_| unreadable("the list cannot be read"))?;
-    Ok(all.len())
-}
-
 pub(super) fn oauth_url(body: &[u8]) -> Result<Url, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -193,20 +193,19 @@ impl CloudElements {
         let nothing = Listed { instances: Vec::new(), next: None };
         absent_is(self.send_for(request, LARGEST_LIST).await, nothing, |answer| {
             let instances = answer::instances(&answer.body)?;
-            let next = answer.headers.get("elements-next-page-token").and_then(|token| token.to_str().ok());
             // An empty page ends the list, whatever its header says.
-            let next = next.map(str::trim).filter(|token| !token.is_empty() && !instances.is_empty());
-            Ok(Listed { next: next.map(str::to_owned), instances })
+            let next = answer.next_page().filter(|_| !instances.is_empty());
+            Ok(Listed { instances, next })
         })
     }
 
-    fn of_instance(&self, id: i64) -> url::Url {
+    pub(super) fn of_instance(&self, id: i64) -> url::Url {
         self.url(&["instances", &id.to_string()])
     }
 }
 
 /// A 404 with Cloud Elements' own words says that there is nothing.
-fn absent_is<A, T>(
+pub(super) fn absent_is<A, T>(
     answer: Result<A, CallError>,
     nothing: T,
     read: impl FnOnce(A) -> Result<T, CallError>,

@@ -4,6 +4,7 @@
 mod answer;
 mod hub;
 mod instances;
+mod missed;
 mod platform;
 mod reach;
 
@@ -21,6 +22,7 @@ use crate::config::{CloudElementsAccess, MailchimpApp};
 pub use answer::{ElementInstance, Refusal, id_in};
 pub use hub::{Audience, AudienceWebhook, Ping};
 pub use instances::{Listed, NewInstance, Wanted};
+pub use missed::{EventsPage, Queued};
 pub use platform::Access;
 use reach::Reach;
 
@@ -28,6 +30,7 @@ use reach::Reach;
 const LARGEST_ANSWER: usize = 1024 * 1024;
 /// A page of two hundred instances.
 const LARGEST_LIST: usize = 16 * 1024 * 1024;
+const TOO_LARGE: &str = "the answer is larger than";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Looking is quicker than making.
 const LOOK_DEADLINE: Duration = Duration::from_secs(20);
@@ -108,6 +111,11 @@ impl CallError {
             Self::Unclear { what, kind, answer } => (kind, what, answer),
         };
         (Problem { kind, detail: Some(detail), since }, answer)
+    }
+
+    /// Whether the answer was left because it is larger than any we read: then there is one, and much of it.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Unclear { what, .. } if what.starts_with(TOO_LARGE))
     }
 
     /// The status of a clear no.
@@ -193,6 +201,14 @@ struct Answer {
     body: Vec<u8>,
 }
 
+impl Answer {
+    /// Where the next page of a list is (reference section 5, "Paging").
+    fn next_page(&self) -> Option<String> {
+        let token = self.headers.get("elements-next-page-token")?.to_str().ok()?.trim();
+        (!token.is_empty()).then(|| token.to_owned())
+    }
+}
+
 /// Not RFC 7235 credentials: `User …, Organization …` (Cloud Elements, "Authentication").
 fn authorization(user: &SecretString, organization: &SecretString) -> HeaderValue {
     let text = format!("User {}, Organization {}", user.expose_secret(), organization.expose_secret());
@@ -206,7 +222,7 @@ async fn read_capped(mut response: Response, largest: usize) -> Result<Vec<u8>, 
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(CallError::from)? {
         if body.len() + chunk.len() > largest {
-            let what = format!("the answer is larger than {largest} bytes");
+            let what = format!("{TOO_LARGE} {largest} bytes");
             return Err(CallError::Unclear { what, kind: ProblemKind::UnreadableAnswer, answer: None });
         }
         body.extend_from_slice(&chunk);

@@ -1,5 +1,5 @@
-//! Calls about the account itself: whether its secrets are right, whether the element exists, what waits
-//! undelivered (reference sections 2, 3 and 6.5).
+//! Calls about the account itself: whether its secrets are right, whether the element exists (reference
+//! sections 2 and 3).
 
 use reqwest::header::{AUTHORIZATION, DATE};
 use secrecy::ExposeSecret;
@@ -59,16 +59,5 @@ impl CloudElements {
         let secrets = [self.app.client_secret.expose_secret(), state.as_parameter()];
         let body = self.call(self.client.get(url)).await;
         body.and_then(|body| answer::oauth_url(&body)).map_err(|error| error.scrubbed(&secrets))
-    }
-
-    /// How many notifications wait at Cloud Elements because their deliveries failed. Capped by one page.
-    pub async fn queued_deliveries(&self) -> Result<usize, CallError> {
-        let mut url = self.url(&["notifications", "subscriptions", "deliveries"]);
-        url.query_pairs_mut().append_pair("where", "channel='webhook' and status='queued'");
-        match self.call(self.client.get(url).timeout(self.look_deadline())).await {
-            Ok(body) => answer::count(&body),
-            Err(error) if error.status() == Some(404) => Ok(0),
-            Err(error) => Err(error),
-        }
     }
 }
