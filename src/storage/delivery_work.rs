@@ -37,6 +37,8 @@ pub struct Outgoing {
     pub headers: String,
     /// Its bytes.
     pub body: Vec<u8>,
+    /// It was read back, not received: its bytes are not a notification's.
+    pub read_back: bool,
     /// So many attempts were made.
     pub attempts: u32,
 }
@@ -145,7 +147,7 @@ impl Storage {
     /// What an attempt at this delivery needs; `None` where none is to be made any more.
     pub async fn outgoing(&self, delivery: i64) -> Result<Option<Outgoing>, StorageError> {
         let row = sqlx::query(
-            "SELECT endpoints.id, url, secret, notification, attempts, notification_id, fingerprint, headers, body \
+            "SELECT endpoints.id, url, secret, notification, attempts, notification_id, fingerprint, headers, body, read_back \
              FROM deliveries JOIN endpoints ON endpoints.id = endpoint JOIN notifications ON notifications.seq = notification \
              WHERE deliveries.seq = $1 AND deliveries.state = 'pending' AND endpoints.state = 'on' AND payload_gone = 0",
         )
@@ -165,6 +167,7 @@ impl Storage {
             fingerprint: row.try_get("fingerprint")?,
             headers: row.try_get("headers")?,
             body: row.try_get("body")?,
+            read_back: row.try_get::<i64, _>("read_back")? != 0,
             attempts: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
         }))
     }

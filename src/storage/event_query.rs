@@ -19,7 +19,7 @@ pub(super) const OLDEST_SINCE: &str = "SELECT min(seq) FROM (SELECT seq FROM not
 
 /// One event, or a notification without any, with what of its notification a page shows.
 pub(super) const ONE: &str = "SELECT n.instance, n.notification_id, n.received_at, n.headers, \
-     CAST(length(n.body) AS BIGINT) AS bytes, substr(n.body, 1, 65536) AS head, n.duplicates, n.same_id_as, n.payload_gone, \
+     CAST(length(n.body) AS BIGINT) AS bytes, substr(n.body, 1, 65536) AS head, n.duplicates, n.same_id_as, n.payload_gone, n.read_back, \
      e.type, e.object_type, e.object_id, e.occurred_at, i.name \
      FROM notifications AS n LEFT JOIN events AS e ON e.notification = n.seq AND e.position = $2 \
      LEFT JOIN instances AS i ON i.id = n.instance WHERE n.seq = $1";
@@ -53,7 +53,7 @@ impl Look {
             if self.bodies { ", CASE WHEN length(n.body) <= 262144 THEN n.body END AS body" } else { "" };
         format!(
             "SELECT looked.notification, looked.position, looked.instance, looked.type, looked.object_type, \
-             looked.object_id, looked.occurred_at, n.notification_id, n.received_at, i.name{body} FROM ( \
+             looked.object_id, looked.occurred_at, n.notification_id, n.received_at, n.read_back, i.name{body} FROM ( \
              SELECT * FROM (SELECT * FROM (SELECT notification, position, instance, type, object_type, object_id, \
              occurred_at FROM events WHERE (notification, position) {beyond} ($1, $2) {whose} \
              ORDER BY notification {direction}, position {direction} LIMIT $3) AS decoded \
@@ -84,6 +84,7 @@ pub(super) fn read(row: &AnyRow, id: EventId) -> Result<EventRow, StorageError> 
         instance_name: row.try_get("name")?,
         notification_id: row.try_get("notification_id")?,
         received_at: moment(row, "received_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        read_back: row.try_get::<i64, _>("read_back")? != 0,
         event,
     })
 }

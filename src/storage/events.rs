@@ -83,6 +83,8 @@ pub struct EventRow {
     pub notification_id: Option<String>,
     /// When it arrived.
     pub received_at: OffsetDateTime,
+    /// It did not arrive by itself: it was read back, and nothing signs it.
+    pub read_back: bool,
     /// What could be read.
     pub event: Option<ReadEvent>,
 }

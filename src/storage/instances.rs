@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
-use super::{Lease, Storage, StorageError, Ticket, Work, authorization_requests, open_work, timeline};
+use super::{
+    Lease, Storage, StorageError, Ticket, Work, authorization_requests, missed_work, open_work, timeline,
+};
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};
 use crate::seal::Place;
@@ -216,7 +218,7 @@ impl Storage {
         .bind(kept_answer)
         .bind(browser.map(|browser| browser.as_bytes().to_vec()))
         .bind(next_check.map(to_milliseconds));
-        let mut then = vec![timeline::line(after.id, &step)];
+        let mut then = vec![timeline::line(after.id, &step), missed_work::following(after, step.at)];
         match work {
             Change::Keep => {}
             Change::Close(ticket) => then.extend(open_work::closing(ticket)),

@@ -15,9 +15,12 @@ mod event_counts;
 mod event_query;
 mod events;
 mod instances;
+mod missed_events;
+mod missed_work;
 mod notifications;
 mod open_work;
 mod operators;
+mod read_back;
 mod recipients;
 mod redeliveries;
 mod retention;
@@ -50,6 +53,8 @@ pub use events::{
     EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
 };
 pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
+pub use missed_events::{Ask, AskOutcome, Fill, FillOutcome, Filled, Hold, MissedEvents, Subscription};
+pub use missed_work::is_looked_at;
 pub use notifications::{Arrival, NewNotification};
 pub use open_work::{Lease, OpenWork, Ticket, Work};
 pub use operators::{Operator, TokenHash};
@@ -182,6 +187,7 @@ impl Storage {
             // Whoever held work in it has ended.
             storage.free_all().await?;
             storage.free_all_endpoints().await?;
+            storage.free_all_looks().await?;
             tokio::spawn(keep_checkpointing(storage.writer.checkpoints(), storage.readers.clone()));
         }
         Ok(storage)

@@ -13,7 +13,7 @@ use super::event_counts::Tally;
 use super::rows::Insert;
 use super::statement::Statement;
 use super::timeline::Step;
-use super::{Storage, StorageError, delivery_work, timeline};
+use super::{Storage, StorageError, delivery_work, read_back, timeline};
 use crate::clock::to_milliseconds;
 use crate::elements::{Event, Notification};
 
@@ -78,6 +78,8 @@ impl Storage {
 pub(super) struct StoreNotification {
     /// Cloud Elements' id of the notification, or the body where there is none.
     fingerprint: Fingerprint,
+    /// It did not arrive: it was read from Cloud Elements, and nothing signs it.
+    read_back: bool,
     new: NewNotification,
 }
 
@@ -94,8 +96,8 @@ type Inserted = (i64, i64);
 static INSERT: LazyLock<Insert> = LazyLock::new(|| {
     Insert::new(
         "INSERT INTO notifications (fingerprint, instance, notification_id, received_at, headers, body, decoded, \
-         same_id_as) VALUES",
-        8,
+         same_id_as, read_back) VALUES",
+        9,
         // How many endpoints there are costs no statement of its own.
         "ON CONFLICT (fingerprint) DO NOTHING \
          RETURNING fingerprint, seq, (SELECT count(*) FROM endpoints WHERE state <> 'deleted')",
@@ -138,8 +140,7 @@ pub(super) async fn store(
     connection: &mut AnyConnection,
     all: &[&StoreNotification],
 ) -> sqlx::Result<Vec<Stored>> {
-    let rows: Vec<Row<'_>> =
-        all.iter().map(|one| Row { fingerprint: one.fingerprint, same_id_as: None, new: &one.new }).collect();
+    let rows: Vec<Row<'_>> = all.iter().map(|one| one.row(one.fingerprint, None)).collect();
     let mut inserted = insert(connection, &rows).await?;
     let (mut arrivals, mut fresh, mut endpoints) = (Vec::with_capacity(all.len()), Vec::new(), 0);
     for one in all {
@@ -174,6 +175,7 @@ type Fresh<'n> = (i64, &'n NewNotification);
 struct Row<'n> {
     fingerprint: Fingerprint,
     same_id_as: Option<i64>,
+    read_back: bool,
     new: &'n NewNotification,
 }
 
@@ -185,7 +187,7 @@ async fn insert(
     let mut inserted = HashMap::with_capacity(rows.len());
     for (text, rows) in INSERT.statements(rows) {
         let mut query = sqlx::query_as::<_, (Vec<u8>, i64, i64)>(text);
-        for Row { fingerprint, same_id_as, new } in rows {
+        for Row { fingerprint, same_id_as, read_back, new } in rows {
             let NewNotification { instance, decoded, headers, body, received_at, .. } = new;
             query = query
                 .bind(fingerprint.as_slice().to_vec())
@@ -195,7 +197,8 @@ async fn insert(
                 .bind(headers.as_str())
                 .bind(body.as_slice())
                 .bind(i64::from(decoded.is_some()))
-                .bind(*same_id_as);
+                .bind(*same_id_as)
+                .bind(i64::from(*read_back));
         }
         for (fingerprint, seq, endpoints) in query.fetch_all(&mut *connection).await? {
             let fingerprint = fingerprint.try_into().map_err(|_| sqlx::Error::RowNotFound)?;
@@ -241,14 +244,21 @@ async fn insert_events(connection: &mut AnyConnection, fresh: &[Fresh<'_>]) -> s
 
 impl StoreNotification {
     pub(super) fn of(new: NewNotification) -> Self {
-        let fingerprint = match new.id() {
-            Some(id) => match number(id) {
-                Some(number) => numbered(new.instance, number),
-                None => fingerprint(new.instance, &[b"id", id]),
-            },
-            None => fingerprint(new.instance, &[b"body", &new.body]),
-        };
-        Self { fingerprint, new }
+        let by_body = || fingerprint(new.instance, &[b"body", &new.body]);
+        Self { fingerprint: new.by_id().unwrap_or_else(by_body), read_back: false, new }
+    }
+
+    /// One that was read back. Where upstream names no notification, `event` is its id of the event.
+    pub(super) fn read_back(new: NewNotification, event: Option<&str>) -> Self {
+        let by_event = || event.map(|event| fingerprint(new.instance, &[b"event", event.as_bytes()]));
+        match new.by_id().or_else(by_event) {
+            Some(fingerprint) => Self { fingerprint, read_back: true, new },
+            None => Self { read_back: true, ..Self::of(new) },
+        }
+    }
+
+    fn row(&self, fingerprint: Fingerprint, same_id_as: Option<i64>) -> Row<'_> {
+        Row { fingerprint, same_id_as, read_back: self.read_back, new: &self.new }
     }
 
     /// Its id and its body, for when another body came under the same id.
@@ -259,23 +269,30 @@ impl StoreNotification {
     }
 
     /// The id came before. The same body again is counted, another one is kept apart; where the earlier one is
-    /// gone, it counts as the same.
+    /// gone, it counts as the same. One that was read back gives its place to what arrives, and is not needed
+    /// where anything is.
     async fn again(&self, connection: &mut AnyConnection) -> sqlx::Result<(Option<Inserted>, Arrival)> {
-        let earlier: (i64, i64) = sqlx::query_as(
-            "SELECT seq, CASE WHEN body = $2 OR payload_gone = 1 THEN 1 ELSE 0 END FROM notifications WHERE fingerprint = $1",
+        if self.read_back {
+            return Ok((None, Arrival::Duplicate));
+        }
+        let earlier: (i64, i64, i64) = sqlx::query_as(
+            "SELECT seq, CASE WHEN body = $2 OR payload_gone = 1 THEN 1 ELSE 0 END, read_back FROM notifications \
+             WHERE fingerprint = $1",
         )
         .bind(self.fingerprint.as_slice().to_vec())
         .bind(self.new.body.as_slice())
         .fetch_one(&mut *connection)
         .await?;
-        let (seq, same) = earlier;
+        let (seq, same, was_read_back) = earlier;
         if same == 1 {
             count_again(connection, self.fingerprint).await?;
             return Ok((None, Arrival::Duplicate));
         }
+        if was_read_back == 1 && read_back::give_place(connection, seq, &self.new).await? {
+            return Ok((None, Arrival::Duplicate));
+        }
         let fingerprint = self.apart();
-        let row = Row { fingerprint, same_id_as: Some(seq), new: &self.new };
-        let apart = insert(connection, &[row]).await?.remove(&fingerprint);
+        let apart = insert(connection, &[self.row(fingerprint, Some(seq))]).await?.remove(&fingerprint);
         if apart.is_none() {
             count_again(connection, fingerprint).await?;
             return Ok((None, Arrival::Duplicate));
@@ -307,6 +324,15 @@ impl NewNotification {
             timeline::line(self.instance, step).execute(connection).await?;
         }
         Ok(())
+    }
+
+    /// What it is known by, where Cloud Elements gave it an id.
+    fn by_id(&self) -> Option<Fingerprint> {
+        let id = self.id()?;
+        Some(number(id).map_or_else(
+            || fingerprint(self.instance, &[b"id", id]),
+            |number| numbered(self.instance, number),
+        ))
     }
 
     /// Cloud Elements' id of it.

@@ -22,6 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(4);
 const NOTIFICATION_ID: HeaderName = HeaderName::from_static("elements-webhook-id");
 const SIGNATURE: HeaderName = HeaderName::from_static("elements-webhook-signature");
+/// Only on what was read back: its body is an event as Cloud Elements keeps it, not a notification.
+const READ_BACK: HeaderName = HeaderName::from_static("gangway-read-back");
 
 /// Sends.
 pub(super) struct Sender {
@@ -127,7 +129,7 @@ fn headers(outgoing: &Outgoing, now: OffsetDateTime) -> HeaderMap {
     let at = now.unix_timestamp();
     let signature = outgoing.secret.sign(&message, at, &outgoing.body);
     let elements_signature = outgoing.secret.sign_as_elements(&outgoing.body);
-    [
+    let headers = [
         (CONTENT_TYPE, kept(&CONTENT_TYPE).unwrap_or(HeaderValue::from_static("application/json"))),
         (
             NOTIFICATION_ID,
@@ -137,9 +139,9 @@ fn headers(outgoing: &Outgoing, now: OffsetDateTime) -> HeaderMap {
         (HeaderName::from_static("webhook-id"), own(message)),
         (HeaderName::from_static("webhook-timestamp"), own(at.to_string())),
         (HeaderName::from_static("webhook-signature"), own(signature)),
-    ]
-    .into_iter()
-    .collect()
+    ];
+    let mark = outgoing.read_back.then_some((READ_BACK, HeaderValue::from_static("true")));
+    headers.into_iter().chain(mark).collect()
 }
 
 /// What happened, in the words of the innermost cause.

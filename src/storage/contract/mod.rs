@@ -5,6 +5,7 @@ mod api_keys;
 mod audiences;
 mod deliveries;
 mod looking;
+mod missed;
 mod onboarding;
 mod open_work;
 mod operators;

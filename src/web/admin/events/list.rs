@@ -47,6 +47,7 @@ pub(super) struct RowView {
     pub(super) instance: String,
     pub(super) instance_link: String,
     pub(super) received: Moment,
+    pub(super) read_back: bool,
     pub(super) occurred: Option<Moment>,
 }
 
@@ -106,6 +107,7 @@ impl From<EventRow> for RowView {
             instance: row.instance_name.unwrap_or_else(|| row.instance.to_string()),
             instance_link: format!("/admin/instances/{}", row.instance),
             received: row.received_at.into(),
+            read_back: row.read_back,
             occurred: occurred_at.map(Moment::from),
         }
     }
