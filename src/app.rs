@@ -18,7 +18,7 @@ use crate::config::{AuthorizeUrlFrom, Config};
 use crate::doctor;
 use crate::elements::CloudElements;
 use crate::entropy::{SharedEntropy, SystemEntropy, fresh_id};
-use crate::events::{self, Deliveries, Feed, Inbox, Refusals, Trial};
+use crate::events::{self, Deliveries, Feed, Inbox, Missed, Refusals, Trial};
 use crate::mailchimp::Mailchimp;
 use crate::oauth::State;
 use crate::onboarding::{Onboarding, Rooms};
@@ -113,6 +113,7 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
         self.gangway.onboarding.start_background();
         self.gangway.deliveries.start_background();
+        self.gangway.missed.start_background();
         self.answer(shutdown).await
     }
 
@@ -133,7 +134,7 @@ impl App {
         let ended = server.await;
         stopper.abort();
         tidying.abort();
-        tokio::join!(gangway.onboarding.stop(GRACE), gangway.deliveries.stop());
+        tokio::join!(gangway.onboarding.stop(GRACE), gangway.deliveries.stop(), gangway.missed.stop());
         gangway.storage.close().await;
         tracing::info!("stopped");
         ended
@@ -211,9 +212,12 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
     let key = &config.secret_key;
     let trial = Trial { id: doctor::instance_id(key), key: doctor::signature_key(key) };
     let deliveries = Deliveries::new(&config, storage.clone(), clock.clone(), entropy.clone());
+    let times = (clock.clone(), entropy.clone());
+    let missed = Missed::new(&config, storage.clone(), cloud_elements.clone(), feed.clone(), times);
     let tags = &config.cloud_elements.instance_tags;
     Ok(Gangway {
         deliveries,
+        missed,
         onboarding: Onboarding::new(&config, rooms),
         inbox: Inbox::new(storage.clone(), feed.clone(), clock.clone(), trial, tags),
         refusals: Refusals::new(clock.now()),

@@ -25,7 +25,7 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::elements::CloudElements;
 use crate::entropy::SharedEntropy;
-use crate::events::{Deliveries, Feed, Inbox, Refusals};
+use crate::events::{Deliveries, Feed, Inbox, Missed, Refusals};
 use crate::mailchimp::Mailchimp;
 use crate::onboarding::Onboarding;
 use crate::storage::Storage;
@@ -53,6 +53,8 @@ pub struct Gangway {
     pub refusals: Refusals,
     /// Passing them on.
     pub deliveries: Arc<Deliveries>,
+    /// What did not arrive.
+    pub missed: Arc<Missed>,
     /// Who watches.
     pub feed: Feed,
     /// Programs that wait for events.
