@@ -91,6 +91,10 @@ const SWITCHES: &[(&str, &str)] = &[
     ("duplicate", "Notifications: each twice"),
     ("reorder", "Notifications: swap every two"),
     ("bad_signature", "Notifications: wrong signature"),
+    ("hasty", "Notifications: tried again within milliseconds, then given up"),
+    ("lose_queued", "Notifications: given up for good, not queued"),
+    ("redeliver_deaf", "Notifications: asking for what is queued is told yes, and does nothing"),
+    ("events_mixed", "Events read back: with those of other instances"),
     ("webhook_duplicate", "Audience webhooks: each twice"),
     ("webhook_reorder", "Audience webhooks: swap every two"),
     ("unknown_type", "Audience webhooks: a type nobody knows"),
@@ -277,7 +281,8 @@ async fn set_faults(
     let form = || {
         let pairs = form_urlencoded::parse(&body).map(|(name, value)| {
             let number = || json!(value.parse::<u64>().unwrap_or(0));
-            let value = if name.ends_with("_ms") { number() } else { json!(true) };
+            let value =
+                if name.ends_with("_ms") || name.ends_with("_status") { number() } else { json!(true) };
             (name.into_owned(), value)
         });
         serde_json::from_value::<Faults>(pairs.collect())

@@ -62,6 +62,28 @@ pub struct Faults {
     pub hostile_names: bool,
     /// Cloud Elements: the webhooks of an audience are a 500.
     pub webhooks_down: bool,
+    /// Cloud Elements: tries notifications again after milliseconds instead of seconds.
+    pub hasty: bool,
+    /// Cloud Elements: what should be queued is lost; only the list of events has it.
+    pub lose_queued: bool,
+    /// Cloud Elements: asking for what is queued takes so many milliseconds longer.
+    pub queue_slow_ms: u64,
+    /// Cloud Elements: and is answered with this status; 0: as it should be.
+    pub queue_status: u16,
+    /// Cloud Elements: or with a page that is no answer.
+    pub queue_garbage: bool,
+    /// Cloud Elements: sending what is queued again is answered with this status; 0: as it should be.
+    pub redeliver_status: u16,
+    /// Cloud Elements: or is told yes, and nothing is sent.
+    pub redeliver_deaf: bool,
+    /// Cloud Elements: the list of an instance's events is answered with this status; 0: as it should be.
+    pub events_status: u16,
+    /// Cloud Elements: each of its pages takes so many milliseconds longer.
+    pub events_slow_ms: u64,
+    /// Cloud Elements: it holds the events of every instance.
+    pub events_mixed: bool,
+    /// Cloud Elements: its pages are small, whatever was asked for.
+    pub small_pages: bool,
     /// Cloud Elements: every call about audiences takes so many milliseconds longer, before it acts.
     pub hub_slow_ms: u64,
 }

@@ -150,6 +150,8 @@ pub(super) struct Ledger {
     pub(super) created: u64,
     /// Notification attempts.
     pub(super) notifications: u64,
+    /// Calls for what is queued.
+    pub(super) redeliveries: u64,
 }
 
 impl Simulation {

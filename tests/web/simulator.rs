@@ -287,3 +287,93 @@ async fn audience_webhooks_come_twice_and_swapped_when_told_to() {
     assert_eq!(bodies.len(), 5);
     assert!(place("overtakes@reader.example") < place("held@reader.example"));
 }
+
+/// A Gangway that does not answer until it is told to, then says yes to everything.
+async fn receiver(port: u16) -> Arc<std::sync::Mutex<Vec<String>>> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let taken = Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let kept = taken.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 65_536];
+            let mut length = 0;
+            while !String::from_utf8_lossy(&request[..length])
+                .ends_with("\"notifications@cloud-elements.com\"}")
+            {
+                length += stream.read(&mut request[length..]).await.unwrap();
+            }
+            kept.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).into_owned());
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    taken
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one notification from its first try to its last")]
+async fn after_its_last_try_it_gives_up_and_queues_until_it_is_asked() {
+    let other = Other::start().await;
+    let (_, instance) = other.create(&other.code().await).await;
+    let id = instance["id"].as_i64().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/events/1");
+    let change = json!({ "configuration": { "event.notification.callback.url": url } });
+    other.api(plain().patch(other.url(&format!("/instances/{id}")))).json(&change).send().await.unwrap();
+    let control = async |path: &str, body: Value| {
+        plain().post(format!("{}/_sim/{path}", other.origin)).json(&body).send().await.unwrap();
+    };
+    control("faults", json!({ "hasty": true })).await;
+    for email in ["a@reader.example", "b@reader.example", "c@reader.example"] {
+        control("contacts", json!({ "email": email })).await;
+    }
+    let queue = |condition: &str| {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("where", condition).finish();
+        other.url(&format!("/notifications/subscriptions/deliveries?{query}"))
+    };
+    let ours = format!("channel='webhook' and status='queued' and config.url='{url}'");
+    let get = async |url: String| {
+        let answer = other.api(plain().get(url)).send().await.unwrap();
+        (answer.status(), answer.headers().clone(), answer.json::<Value>().await.unwrap_or_default())
+    };
+    let queued = async || get(queue(&ours)).await.2.as_array().unwrap().len();
+    while queued().await < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (_, _, all) = get(queue("channel='webhook' and status='queued'")).await;
+    for delivery in all.as_array().unwrap() {
+        assert!(delivery["notificationId"].is_i64() && delivery["status"] == "queued", "{delivery}");
+    }
+    let (_, _, others) = get(queue("channel='webhook' and config.url='https://elsewhere.example/'")).await;
+    assert_eq!(others, json!([]));
+    // The events are there all the while, in pages, the newest first.
+    let (_, headers, first) = get(other.url(&format!("/instances/{id}/events?pageSize=2"))).await;
+    assert_eq!(
+        (first.as_array().unwrap().len(), &headers["elements-next-page-token"]),
+        (2, &"2".parse().unwrap())
+    );
+    let (_, headers, last) = get(other.url(&format!("/instances/{id}/events?pageSize=2&nextPage=2"))).await;
+    assert!(headers.get("elements-next-page-token").is_none());
+    let share = &last[0]["eventElementInstances"][0];
+    assert!(
+        share["elementInstanceId"] == json!(id)
+            && share["notificationId"].is_i64()
+            && share["notifiedData"].is_string()
+    );
+    assert_eq!(get(other.url("/instances/1/events")).await.0, StatusCode::NOT_FOUND);
+    // Sent again under the id it had.
+    let taken = receiver(port).await;
+    let answer = other.api(plain().put(queue(&ours))).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    while taken.lock().unwrap().len() < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(queued().await, 0);
+    let number = format!("\"id\":\"{}\"", share["notificationId"]);
+    assert_eq!(taken.lock().unwrap().iter().filter(|request| request.contains(&number)).count(), 1);
+    control("contacts", json!({ "email": "d@reader.example" })).await;
+    while taken.lock().unwrap().len() < 4 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

@@ -4,13 +4,15 @@
 mod credentials;
 mod hub;
 mod instances;
+mod kept_events;
 mod listing;
 mod notifications;
 mod oauth_url;
+mod queue;
 
 use actix_web::web::{self, ServiceConfig};
 
-pub(super) use notifications::redeliver_all;
+pub(super) use queue::redeliver_all;
 
 pub(super) fn routes(services: &mut ServiceConfig) {
     services.service(
@@ -30,9 +32,9 @@ pub(super) fn routes(services: &mut ServiceConfig) {
             .route("/instances/{id}/enabled", web::delete().to(instances::disable))
             .route("/instances/{id}/configuration", web::get().to(instances::configuration))
             .route("/instances/{id}/configuration/{entry}", web::patch().to(instances::configure))
-            .route("/instances/{id}/events", web::get().to(notifications::events))
-            .route("/notifications/subscriptions/deliveries", web::get().to(notifications::queued))
-            .route("/notifications/subscriptions/deliveries", web::put().to(notifications::redeliver))
+            .route("/instances/{id}/events", web::get().to(kept_events::events))
+            .route("/notifications/subscriptions/deliveries", web::get().to(queue::queued))
+            .route("/notifications/subscriptions/deliveries", web::put().to(queue::redeliver))
             .route("/events/{element}", web::get().to(notifications::validate))
             .route("/events/{element}", web::post().to(notifications::ingest))
             .route("/events/{element}/{id}", web::get().to(notifications::validate))

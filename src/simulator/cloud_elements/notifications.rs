@@ -1,6 +1,6 @@
 //! Events: the vendor's form comes in, is normalised, signed and sent on as a notification; tried again
-//! with growing gaps; after the last try the subscription is deactivated and what follows is queued
-//! (section 6). The gaps are seconds where Cloud Elements' grow to hours.
+//! with growing gaps; after the last try the subscription is deactivated, and it and what follows is queued
+//! (section 6). The gaps are seconds where Cloud Elements' grow to hours, or milliseconds where it is told.
 
 use std::time::Duration;
 
@@ -8,19 +8,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-use super::credentials::Platform;
 use super::instances::text;
 use crate::simulator::mailchimp::is_loopback;
 use crate::simulator::world::{Instance, Queued, Simulation};
 
-/// Seconds before each further try.
-const GAPS: [u64; 4] = [1, 4, 8, 16];
+/// Seconds before each of the five further tries of the newer documentation.
+const GAPS: [u64; 5] = [1, 2, 4, 8, 16];
 /// Events kept for `GET /instances/{id}/events`.
 const KEPT: usize = 1000;
 
@@ -98,8 +96,11 @@ fn notification(
         });
         let event_id = format!("AX{}", world.hex(18));
         world.events.truncate(KEPT - 1);
-        world.events.push_front(json!({ "id": event_id, "eventDate": iso, "status": "NOTIFIED", "notificationId": id,
-            "elementInstanceId": instance.id, "providerData": json!(raw).to_string(), "notifiedData": [event] }));
+        // Its own type has the number where the notification has text, and a text for what was told each instance.
+        world.events.push_front(json!({ "id": event_id, "eventDate": iso, "status": "NOTIFIED",
+            "providerData": json!(raw).to_string(), "notifiedData": [event], "eventElementInstances": [{
+                "eventId": event_id, "elementInstanceId": instance.id, "notificationId": id.parse::<i64>().ok(),
+                "notifiedData": json!([event]).to_string(), "createdDate": iso, "updatedDate": iso }] }));
         let body = json!({
             "severity": "medium", "createdDate": now.format(java).unwrap_or_default(),
             "topic": format!("instance-{}-{}-events", instance.id, instance.element), "action": "create", "id": id,
@@ -115,7 +116,7 @@ fn notification(
 }
 
 /// Sends it, or what the faults make of it.
-fn send(simulation: &web::Data<Simulation>, queued: Queued) {
+pub(super) fn send(simulation: &web::Data<Simulation>, queued: Queued) {
     let faults = simulation.faults();
     let mut batch = vec![queued];
     if faults.reorder {
@@ -136,7 +137,7 @@ async fn deliver(simulation: web::Data<Simulation>, queued: Queued) {
     let subscribed =
         simulation.with(|world| world.instances.get(&queued.instance).is_some_and(|one| one.subscribed));
     if !subscribed {
-        simulation.with(|world| world.queue.push(queued));
+        enqueue(&simulation, queued);
         return;
     }
     for gap in GAPS.into_iter().map(Some).chain([None]) {
@@ -144,7 +145,9 @@ async fn deliver(simulation: web::Data<Simulation>, queued: Queued) {
             return;
         }
         if let Some(gap) = gap {
-            tokio::time::sleep(Duration::from_secs(gap)).await;
+            let hasty = simulation.faults().hasty;
+            tokio::time::sleep(if hasty { Duration::from_millis(gap) } else { Duration::from_secs(gap) })
+                .await;
         }
     }
     simulation.record("subscription deactivated", &queued.instance.to_string(), "all tries failed");
@@ -152,8 +155,15 @@ async fn deliver(simulation: web::Data<Simulation>, queued: Queued) {
         if let Some(instance) = world.instances.get_mut(&queued.instance) {
             instance.subscribed = false;
         }
-        world.queue.push(queued);
     });
+    enqueue(&simulation, queued);
+}
+
+/// Keeps it until somebody asks for it; only in the list of events, where the queue loses things.
+fn enqueue(simulation: &Simulation, queued: Queued) {
+    if !simulation.faults().lose_queued {
+        simulation.with(|world| world.queue.push(queued));
+    }
 }
 
 /// One try; any 2xx is success.
@@ -192,85 +202,6 @@ fn signature(key: &str, body: &str) -> String {
         .map(|mac| mac.chain_update(body).finalize().into_bytes().to_vec())
         .unwrap_or_default();
     format!("sha256={}", STANDARD.encode(digest))
-}
-
-pub(super) async fn events(
-    _: Platform,
-    id: web::Path<i64>,
-    simulation: web::Data<Simulation>,
-) -> HttpResponse {
-    let all: Vec<Value> = simulation.with(|world| {
-        world
-            .events
-            .iter()
-            .filter(|event| event["elementInstanceId"].as_i64() == Some(*id))
-            .cloned()
-            .collect()
-    });
-    HttpResponse::Ok().json(all)
-}
-
-/// `?where=channel='webhook' and status='queued' [and config.url='…']`
-#[derive(Deserialize)]
-pub(super) struct Where {
-    #[serde(rename = "where", default)]
-    condition: String,
-}
-
-fn matching(simulation: &Simulation, condition: &str, take: bool) -> Vec<Queued> {
-    let url =
-        condition.split("config.url='").nth(1).and_then(|rest| rest.split('\'').next()).map(str::to_owned);
-    simulation.with(|world| {
-        let instances = &world.instances;
-        let wanted = |queued: &Queued| {
-            url.as_ref().is_none_or(|url| {
-                let instance = instances.get(&queued.instance);
-                instance
-                    .is_some_and(|one| text(&one.configuration, "event.notification.callback.url") == *url)
-            })
-        };
-        let (found, rest): (Vec<Queued>, Vec<Queued>) = world.queue.iter().cloned().partition(wanted);
-        if take {
-            world.queue = rest;
-            for queued in &found {
-                if let Some(instance) = world.instances.get_mut(&queued.instance) {
-                    instance.subscribed = true;
-                }
-            }
-        }
-        found
-    })
-}
-
-pub(super) async fn queued(
-    _: Platform,
-    query: web::Query<Where>,
-    simulation: web::Data<Simulation>,
-) -> HttpResponse {
-    let found = matching(&simulation, &query.condition, false);
-    let shown =
-        found.iter().map(|one| json!({ "notificationId": one.id, "status": "queued", "channel": "webhook" }));
-    HttpResponse::Ok().json(shown.collect::<Vec<_>>())
-}
-
-pub(super) async fn redeliver(
-    _: Platform,
-    query: web::Query<Where>,
-    simulation: web::Data<Simulation>,
-) -> HttpResponse {
-    let found = matching(&simulation, &query.condition, true);
-    let count = found.len();
-    for queued in found {
-        send(&simulation, queued);
-    }
-    HttpResponse::Ok().json(json!({ "redelivering": count }))
-}
-
-/// The control page's button.
-pub(in crate::simulator) fn redeliver_all(simulation: &web::Data<Simulation>) {
-    for queued in matching(simulation, "", true) {
-        send(simulation, queued);
-    }
 }
 
 #[cfg(test)]
