@@ -126,6 +126,7 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/admin/instances", get().to(admin::instances)))
         .service(on("/admin/instances/{id}", get().to(admin::instance)))
         .service(on("/admin/instances/{id}/check", web::post().to(admin::check)))
+        .service(on("/admin/instances/{id}/missed-events", web::post().to(admin::ask_again)))
         .service(on("/admin/instances/{id}/reconnect-link", web::post().to(admin::reconnect_link)))
         .service(
             on("/admin/instances/{id}/disconnect", get().to(admin::disconnect_form))

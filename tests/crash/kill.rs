@@ -80,7 +80,7 @@ impl Stage {
         Order { stop_at: Some(point.to_owned()), ..self.order.clone() }
     }
 
-    async fn faults(&self, faults: Value) {
+    pub async fn faults(&self, faults: Value) {
         let answer = plain().post(format!("{}/_sim/faults", self.order.simulator)).json(&faults).send().await;
         assert_eq!(answer.unwrap().status(), 200);
     }

@@ -26,6 +26,7 @@ mod flood;
 mod image;
 mod kill;
 mod memory;
+mod missed;
 mod power;
 #[path = "../web/receiver.rs"]
 #[expect(dead_code, reason = "the receiver of the HTTP suite; one of its moods is needed here")]

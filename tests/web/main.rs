@@ -24,6 +24,7 @@ mod doctor;
 mod events;
 mod fake;
 mod http;
+mod missed;
 mod process;
 mod program;
 mod pulling;

@@ -9,12 +9,12 @@ use crate::app::{Browser, TestApp, location};
 
 /// A fresh database; `None`, said aloud, where there is no Postgres.
 #[expect(clippy::disallowed_methods, reason = "the suite is told by its environment where Postgres is")]
-async fn database() -> Option<SecretString> {
+pub async fn database(test: &str) -> Option<SecretString> {
     let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
         eprintln!("SKIPPED on Postgres: TEST_POSTGRES_URL is not set");
         return None;
     };
-    let name = format!("gangway_together_{}", std::process::id());
+    let name = format!("gangway_{test}_{}", std::process::id());
     let mut connection = sqlx::PgConnection::connect(&server).await.unwrap();
     for statement in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
         connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
@@ -24,7 +24,7 @@ async fn database() -> Option<SecretString> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c13_two_processes_on_one_postgres_read_each_others_cookies_and_rows() {
-    let Some(url) = database().await else { return };
+    let Some(url) = database("together").await else { return };
     let one = TestApp::with(|config| config.database_url = url).await;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = format!("http://{}", listener.local_addr().unwrap());

@@ -61,6 +61,18 @@ impl Delivery {
     }
 }
 
+/// How many of a list wait for `events_url`.
+fn count(body: &[u8], events_url: Option<&str>) -> Result<usize, CallError> {
+    let unreadable = |_| answer::unreadable("the list of deliveries cannot be read");
+    let all: Vec<&RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
+    // One in a shape that is not known still waits.
+    let is_meant = |one: &&&RawValue| {
+        let read: Option<Delivery> = serde_json::from_str(one.get()).ok();
+        read.is_none_or(|delivery| events_url.is_none_or(|url| delivery.is_for(url)))
+    };
+    Ok(all.iter().filter(is_meant).count())
+}
+
 impl CloudElements {
     /// What waits for `events_url`, or in the whole account. A 404 in Cloud Elements' own words is its empty list.
     pub async fn queued(&self, events_url: Option<&str>) -> Result<Queued, CallError> {
@@ -70,14 +82,7 @@ impl CloudElements {
         let answer =
             self.send_for(request.header(AUTHORIZATION, self.authorization.clone()), LARGEST_LIST).await;
         match absent_is(answer, Queued { count: 0, more: false }, |answer| {
-            let unreadable = |_| answer::unreadable("the list of deliveries cannot be read");
-            let all: Vec<&RawValue> = serde_json::from_slice(&answer.body).map_err(unreadable)?;
-            // One in a shape that is not known still waits.
-            let is_meant = |one: &&&RawValue| {
-                let read: Option<Delivery> = serde_json::from_str(one.get()).ok();
-                read.is_none_or(|delivery| events_url.is_none_or(|url| delivery.is_for(url)))
-            };
-            let count = all.iter().filter(is_meant).count();
+            let count = count(&answer.body, events_url)?;
             Ok(Queued { count, more: count > 0 && answer.next_page().is_some() })
         }) {
             Err(error) if error.is_too_large() => Ok(Queued { count: 0, more: true }),
@@ -123,5 +128,26 @@ impl CloudElements {
             let next = answer.next_page().filter(|name| !all.is_empty() && name.len() <= LONGEST_PAGE_NAME);
             Ok(EventsPage { others: all.len() - events.len(), events, next })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_counted_in_every_shape_and_what_names_another_address_is_anothers() {
+        let ours = "https://app.example.test/events/1";
+        let body = format!(
+            r#"[{{"notificationId":1,"subscriptionId":2,"status":"queued","createdDate":"x"}},
+            {{"subscription":{{"config":{{"url":"{ours}"}}}}}}, {{"subscription":{{"config":{{"url":"{ours}2"}}}}}},
+            {{"config":{{"url":"https://elsewhere.example/"}}}}, {{"subscription":7}}, 7, null]"#
+        );
+        assert_eq!(count(body.as_bytes(), Some(ours)).unwrap(), 5);
+        assert_eq!(count(body.as_bytes(), None).unwrap(), 7);
+        assert_eq!(count(b"[]", None).unwrap(), 0);
+        for body in ["", "{}", "<html>", "7", "[1"] {
+            assert!(matches!(count(body.as_bytes(), None), Err(CallError::Unclear { .. })), "{body}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::webhook::EndpointSecret;
 
 on_every_database!(
     a_delivery_is_made_with_the_notification_for_each_endpoint_that_wants_it,
+    what_was_read_back_is_passed_on_once_and_says_so,
     an_endpoint_is_in_one_pair_of_hands_at_a_time,
     attempts_are_kept_and_say_what_becomes_of_the_delivery,
     five_days_of_failure_or_one_410_switch_an_endpoint_off,
@@ -41,6 +42,30 @@ async fn store(bench: &Bench, instance: Uuid, id: &str) {
         first: None,
     };
     assert_eq!(bench.storage.store_notification(new).await.unwrap(), Arrival::Stored);
+}
+
+async fn what_was_read_back_is_passed_on_once_and_says_so(bench: Bench) {
+    let instance = bench.connected().await.id;
+    let all = endpoint(&bench, Wanted::default()).await;
+    let body = br#"{"id":"AX1","notifiedData":[{"eventType":"CREATED"}]}"#.to_vec();
+    let decoded = Notification { id: Some("1".into()), events: Vec::new() };
+    let new = || NewNotification {
+        instance,
+        tags: Arc::default(),
+        decoded: Some(decoded.clone()),
+        headers: "[]".into(),
+        body: body.clone(),
+        received_at: NOON,
+        first: None,
+    };
+    let mut made = bench.storage.deliveries_made();
+    assert!(bench.storage.store_read_back(new(), Some("AX1")).await.unwrap());
+    assert!(made.has_changed().unwrap(), "whoever passes on is woken");
+    made.mark_unchanged();
+    assert!(!bench.storage.store_read_back(new(), Some("AX1")).await.unwrap());
+    let [delivery] = due(&bench, all).await.try_into().unwrap();
+    let outgoing = bench.storage.outgoing(delivery).await.unwrap().unwrap();
+    assert!(outgoing.read_back && outgoing.body == body && outgoing.notification_id.as_deref() == Some("1"));
 }
 
 async fn due(bench: &Bench, endpoint: Uuid) -> Vec<i64> {

@@ -45,6 +45,18 @@ async fn what_was_written_is_there_after_opening_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_looked_for_missed_events_has_ended_with_its_process() {
+    let bench = Bench::sqlite().await;
+    bench.connected().await;
+    let at = NOON + time::Duration::hours(1);
+    let lease = Lease { holder: bench.id(), until: at + time::Duration::days(1) };
+    assert_eq!(bench.storage.take_up_looks(lease, at, 1).await.unwrap().len(), 1);
+    let key = bench.key.clone();
+    let bench = bench.reopened(&key, None).await.unwrap();
+    assert!(bench.storage.looks_are_due(at).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c11_a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gangway.db");

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::missed::MissedView;
 use super::{deliveries, events};
 use crate::elements::{Instance, InstanceState, Problem};
 use crate::storage;
@@ -51,6 +52,7 @@ struct AdminInstancePage {
     connected: bool,
     quiet: Option<String>,
     refused: Option<String>,
+    missed: Option<MissedView>,
     events: String,
     charts: [events::Chart; 2],
 }
@@ -69,6 +71,8 @@ struct InstanceRow {
     first_event: Option<Moment>,
     last_event: Option<Moment>,
     quiet: bool,
+    /// So many wait for it at Cloud Elements.
+    waiting: Option<i64>,
 }
 
 struct Fact {
@@ -125,6 +129,7 @@ pub async fn instances(
         None => return Err(Failure::BadRequest("no such state".to_owned())),
     };
     let storage::Page { items, next } = app.storage.instances(state, filter.after, ROWS).await?;
+    let waiting = waiting(&app, &items).await?;
     let next = next.map(|after| match state {
         Some(state) => format!("/admin/instances?state={state}&after={after}"),
         None => format!("/admin/instances?after={after}"),
@@ -132,7 +137,7 @@ pub async fn instances(
     InstancesPage {
         frame: app.frame(),
         here: HERE,
-        rows: items.iter().map(|instance| InstanceRow::of(instance, app.clock.now())).collect(),
+        rows: items.iter().map(|instance| InstanceRow::of(instance, &waiting, app.clock.now())).collect(),
         next,
         filters: STATES.iter().map(|&(word, tone)| StateBadge { word, tone }).collect(),
         filter: state,
@@ -141,8 +146,14 @@ pub async fn instances(
     .show()
 }
 
+/// How many wait for each of these, the newest of which comes first.
+async fn waiting(app: &Gangway, items: &[Instance]) -> Result<Vec<(Uuid, i64)>, Failure> {
+    let (Some(newest), Some(oldest)) = (items.first(), items.last()) else { return Ok(Vec::new()) };
+    Ok(app.storage.waiting_between(oldest.id, newest.id).await?)
+}
+
 impl InstanceRow {
-    fn of(instance: &Instance, now: OffsetDateTime) -> Self {
+    fn of(instance: &Instance, waiting: &[(Uuid, i64)], now: OffsetDateTime) -> Self {
         Self {
             link: format!("/admin/instances/{}", instance.id),
             name: instance.name.clone(),
@@ -151,6 +162,7 @@ impl InstanceRow {
             first_event: instance.first_event_at.map(Moment::from),
             last_event: instance.last_event_at.map(Moment::from),
             quiet: instance.quiet_since(now).is_some(),
+            waiting: waiting.iter().find(|(id, _)| *id == instance.id).map(|(_, waiting)| *waiting),
         }
     }
 }
@@ -166,6 +178,8 @@ pub async fn instance(
     let timeline = app.storage.timeline(id).await?;
     let problem = instance.state.problem().map(Problem::for_operator);
     let alive = instance.state.clone().disconnect().is_ok();
+    let missed = app.storage.missed_events(id).await?;
+    let missed = missed.and_then(|row| MissedView::of(row, app.missed.by_hand(id)));
     let refused = events::in_a_sentence(&app.refusals.of(id, app.clock.now()));
     AdminInstancePage {
         frame: app.frame(),
@@ -184,6 +198,7 @@ pub async fn instance(
             format!("No event for {} days: far longer than is usual for this instance. It may be quite alright; a check tells.", gap.whole_days())
         }),
         refused,
+        missed,
         events: format!("/admin/events?instance={id}"),
         charts: events::charts(&app.storage, Some(id), app.clock.now()).await?,
     }
