@@ -23,6 +23,7 @@ CREATE TABLE missed_events (
     fill_tries BIGINT NOT NULL DEFAULT 0, -- in a row without an answer
     filled_at BIGINT, -- the end of the last reading
     filled_outcome TEXT, -- complete, cut, refused, unclear
+    filled_from BIGINT, -- what it left out
     filled_stored BIGINT,
     filled_detail TEXT, -- what upstream said to it
     lease_holder TEXT,

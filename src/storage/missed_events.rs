@@ -137,6 +137,8 @@ pub struct Filled {
     pub at: OffsetDateTime,
     /// How.
     pub outcome: FillOutcome,
+    /// What happened before was left out.
+    pub from: OffsetDateTime,
     /// So many events had not arrived, and were stored.
     pub stored: i64,
     /// What upstream said.

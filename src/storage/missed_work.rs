@@ -20,7 +20,7 @@ const FIRST: time::Duration = time::Duration::hours(1);
 
 const COLUMNS: &str = "instance, next_look_at, wanted, looked_at, waiting, more, waiting_since, subscription, trouble, \
      trouble_at, asks, asked_at, ask_outcome, ask_detail, fill_due_at, fill_from, fill_page, fill_pages, fill_stored, \
-     fill_tries, filled_at, filled_outcome, filled_stored, filled_detail";
+     fill_tries, filled_at, filled_outcome, filled_stored, filled_detail, filled_from";
 
 pub(super) const DUE: &str = "SELECT instance FROM missed_events WHERE next_look_at <= $1 \
      AND (lease_until IS NULL OR lease_until <= $1) ORDER BY next_look_at LIMIT $2";
@@ -146,7 +146,7 @@ fn keeping(row: &MissedEvents, hold: Hold) -> Statement {
          looked_at = $7, waiting = $8, more = $9, waiting_since = $10, subscription = $11, trouble = $12, trouble_at = $13, \
          asks = $14, asked_at = $15, ask_outcome = $16, ask_detail = $17, fill_due_at = $18, fill_from = $19, \
          fill_page = $20, fill_pages = $21, fill_stored = $22, fill_tries = $23, filled_at = $24, filled_outcome = $25, \
-         filled_stored = $26, filled_detail = $27 WHERE instance = $1 AND lease_holder = $2 \
+         filled_stored = $26, filled_detail = $27, filled_from = $28 WHERE instance = $1 AND lease_holder = $2 \
          AND ($4 IS NULL OR next_look_at IS NOT NULL)",
     );
     let statement = statement
@@ -178,6 +178,7 @@ fn keeping(row: &MissedEvents, hold: Hold) -> Statement {
         .bind(filled.map(|filled| filled.outcome.as_str().to_owned()))
         .bind(filled.map(|filled| filled.stored))
         .bind(filled.and_then(|filled| filled.detail.clone()))
+        .bind(filled.map(|filled| to_milliseconds(filled.from)))
 }
 
 struct TakeUp {
@@ -266,5 +267,6 @@ fn read_filled(row: &AnyRow) -> Result<Option<Filled>, StorageError> {
     let Some((at, outcome)) = at.zip(outcome) else { return Ok(None) };
     let stored = row.try_get::<Option<i64>, _>("filled_stored")?.unwrap_or_default();
     let detail = row.try_get("filled_detail")?;
-    Ok(Some(Filled { at, outcome: FillOutcome::read(&outcome)?, stored, detail }))
+    let from = moment(row, "filled_from")?.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    Ok(Some(Filled { at, outcome: FillOutcome::read(&outcome)?, from, stored, detail }))
 }

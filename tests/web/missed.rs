@@ -3,6 +3,7 @@
 
 use gangway::app::{App, Surroundings};
 use gangway::clock::Clock;
+use gangway::storage::Scope;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use time::Duration;
@@ -202,6 +203,11 @@ async fn what_was_never_queued_is_read_back_after_an_unusual_silence_once() {
         event.fact("How it came").contains("Read back") && event.fact("Signature").contains("not signed")
     );
     assert!(event.one("#raw").contains("providerData"), "as Cloud Elements keeps it");
+    let key = crate::program::key(&app, "reader", Scope::Read, None).await;
+    let pulled = plain().get(format!("{}/api/v1/events", app.origin)).bearer_auth(key).send().await.unwrap();
+    let pulled: Value = pulled.json().await.unwrap();
+    let marks = pulled["items"].as_array().unwrap().iter().map(|item| item["read_back"].as_bool().unwrap());
+    assert_eq!(marks.collect::<Vec<_>>(), [vec![false; 6], vec![true; 3]].concat(), "in order of arrival");
     for _ in 0..3 {
         app.clock.advance(Duration::hours(1));
         tokio::time::sleep(std::time::Duration::from_millis(2500)).await;

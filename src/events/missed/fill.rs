@@ -9,7 +9,7 @@ use crate::storage::{FillOutcome, Filled, NewNotification, Step, StorageError};
 /// Events on a page. A page that is larger than what is read of one is asked for with fewer.
 const SIZES: [u16; 3] = [100, 10, 1];
 /// Pages of one reading; what is beyond is told.
-const MOST_PAGES: i64 = 200;
+const MOST_PAGES: i64 = 1000;
 /// Tries without an answer, ten minutes apart.
 const MOST_TRIES: i64 = 6;
 
@@ -141,6 +141,7 @@ impl Missed {
                 format!("{events} that had not arrived could be read back from Cloud Elements{how_many}."),
             );
         }
-        attention.row.filled = Some(Filled { at: now, outcome, stored: fill.stored, detail });
+        attention.row.filled =
+            Some(Filled { at: now, outcome, from: fill.from, stored: fill.stored, detail });
     }
 }

@@ -4,7 +4,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::elements::Instance;
-use crate::storage::{AskOutcome, MissedEvents};
+use crate::storage::{AskOutcome, FillOutcome, MissedEvents};
 
 /// Every instance that is connected, about so often.
 pub(super) const LOOK_EVERY: Duration = Duration::HOUR;
@@ -56,15 +56,21 @@ pub(super) fn first_page_at(outcome: AskOutcome, now: OffsetDateTime) -> OffsetD
     if outcome == AskOutcome::Refused { now } else { now + AFTER_ASKING }
 }
 
-/// What happened before is not read back: it arrived, or was read back, or is older than what is kept.
+/// What happened before is not read back: it arrived, or was read back, or is older than what is kept. A reading that
+/// did not reach its end is begun again where it was.
 pub(super) fn read_from(
     row: &MissedEvents,
     instance: &Instance,
     kept: Duration,
     now: OffsetDateTime,
 ) -> OffsetDateTime {
-    let known_until = row.filled.as_ref().map(|filled| filled.at).or(instance.last_event_at);
-    let since = known_until.map_or(instance.created_at, |until| until.min(now) - OVERLAP);
+    let known = |until: OffsetDateTime| until.min(now) - OVERLAP;
+    let since = match (&row.filled, instance.last_event_at) {
+        (Some(filled), _) if filled.outcome != FillOutcome::Complete => filled.from,
+        (Some(filled), _) => known(filled.at),
+        (None, Some(last)) => known(last),
+        (None, None) => instance.created_at,
+    };
     since.max(instance.created_at).max(now - kept)
 }
 
@@ -93,7 +99,7 @@ mod tests {
     use crate::elements::{BrowserHash, InstanceState};
     use crate::entropy::SeededEntropy;
     use crate::reference::Reference;
-    use crate::storage::{Ask, Fill, FillOutcome, Filled, Subscription};
+    use crate::storage::{Ask, Fill, Filled, Subscription};
 
     const NOON: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
 
@@ -140,6 +146,11 @@ mod tests {
         MissedEvents { waiting: 3, asks, ask, ..row }
     }
 
+    fn filled(at: OffsetDateTime, outcome: FillOutcome) -> MissedEvents {
+        let filled = Filled { at, outcome, from: NOON - Duration::days(9), stored: 0, detail: None };
+        MissedEvents { filled: Some(filled), ..row() }
+    }
+
     #[test]
     fn what_waits_is_asked_for_once_and_then_ever_more_rarely() {
         let now = |minutes| NOON + Duration::minutes(minutes);
@@ -162,8 +173,7 @@ mod tests {
         assert!(!has_fallen_silent(&calm, &instance, NOON + Duration::minutes(9)));
         let late = NOON + Duration::minutes(10);
         assert!(has_fallen_silent(&calm, &instance, late) && !is_calm(&calm, &instance, late));
-        let filled = Filled { at: late, outcome: FillOutcome::Complete, stored: 0, detail: None };
-        let read = MissedEvents { filled: Some(filled), ..row() };
+        let read = filled(late, FillOutcome::Complete);
         assert!(!has_fallen_silent(&read, &instance, late));
         assert_eq!(next_look(&read, &instance, late, 0.0), late + LOOK_EVERY);
         let unknown = Instance { notification_count: 4, ..instance };
@@ -194,6 +204,12 @@ mod tests {
             later - Duration::DAY,
             "no longer kept"
         );
+        let read = filled(later, FillOutcome::Complete);
+        assert_eq!(read_from(&read, &instance, kept, later), later - Duration::days(4));
+        for outcome in [FillOutcome::Cut, FillOutcome::Refused, FillOutcome::Unclear] {
+            let read = filled(later, outcome);
+            assert_eq!(read_from(&read, &instance, kept, later), NOON - Duration::days(9), "not read yet");
+        }
         let silent = Instance { last_event_at: None, ..instance };
         assert_eq!(read_from(&row(), &silent, kept, NOON), silent.created_at);
     }

@@ -77,7 +77,13 @@ async fn everything_that_is_known_reads_back_as_it_was_written(bench: Bench) {
         asks: 2,
         ask: Some(Ask { at: NOON, outcome: AskOutcome::Refused, detail: Some("403".into()) }),
         fill: Some(Fill { due_at: NOON, from: NOON, page: Some("p".into()), pages: 3, stored: 4, tries: 1 }),
-        filled: Some(Filled { at: NOON, outcome: FillOutcome::Cut, stored: 5, detail: Some("d".into()) }),
+        filled: Some(Filled {
+            at: NOON,
+            outcome: FillOutcome::Cut,
+            from: NOON - time::Duration::DAY,
+            stored: 5,
+            detail: Some("d".into()),
+        }),
         ..row
     };
     assert!(

@@ -52,6 +52,8 @@ pub(super) struct Event {
     occurred_at: Option<Time>,
     /// When it arrived here.
     received_at: Time,
+    /// It did not arrive by itself: Gangway read it from Cloud Elements, and nothing signs it.
+    read_back: bool,
 }
 
 /// An event with the notification it came in.
@@ -210,6 +212,7 @@ impl From<EventRow> for Event {
             object_id,
             occurred_at: occurred_at.map(Time::from),
             received_at: row.received_at.into(),
+            read_back: row.read_back,
         }
     }
 }
