@@ -57,6 +57,11 @@ impl Demo {
         self.control("revoke", "").await;
     }
 
+    /// Cloud Elements delivers nothing any more until it is asked to.
+    pub async fn give_up(&self) {
+        self.control("give-up", "").await;
+    }
+
     pub async fn faults(&self, faults: &str) {
         self.control("faults", faults).await;
     }

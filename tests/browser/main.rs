@@ -97,6 +97,7 @@ async fn console(browser: &Chromium, demo: &Demo) {
     browser.check("a reconnect link").await;
     events(browser, demo).await;
     passing_on(browser, demo).await;
+    missed_events(browser, demo, &instance).await;
     browser.open(&format!("{}/admin/doctor", demo.home)).await;
     browser.wait_for("h1", "Everything holds").await;
     browser.check("doctor").await;
@@ -156,6 +157,28 @@ async fn passing_on(browser: &Chromium, demo: &Demo) {
     browser.check("none to deliver again").await;
     browser.open(&format!("{}/admin/redeliveries", demo.home)).await;
     browser.check("nothing delivered again yet").await;
+}
+
+/// Cloud Elements has given up, and at first will not send again what it kept.
+async fn missed_events(browser: &Chromium, demo: &Demo, instance: &str) {
+    const PANEL: &str = "section[aria-labelledby=missed-events]";
+    const ASK: &str = "form[action$='/missed-events'] button";
+    demo.faults(r#"{"hasty":true,"redeliver_status":403,"events_status":403}"#).await;
+    demo.give_up().await;
+    demo.add_contact().await;
+    browser.open(instance).await;
+    browser.click(ASK).await;
+    browser.wait_for(PANEL, "1 waiting upstream").await;
+    browser.wait_for(PANEL, "How to ask by hand").await;
+    browser.check("missed events").await;
+    browser.open(&format!("{}/admin/instances", demo.home)).await;
+    browser.wait_for("tbody", "1 waiting upstream").await;
+    browser.check("instances, one with missed events").await;
+    demo.faults("{}").await;
+    browser.open(instance).await;
+    browser.click(ASK).await;
+    browser.wait_for(PANEL, "Cloud Elements said yes").await;
+    browser.check("missed events, asked for").await;
 }
 
 /// The customer takes the permission back at Mailchimp, the operator notices, and it is given again.
