@@ -19,7 +19,7 @@ pub fn number(name: &str, default: u64) -> u64 {
 /// `CRASH_LOOPS` sets how often; the seed is printed, so that a failure can be looked into.
 #[tokio::test(flavor = "multi_thread")]
 async fn c06_killed_again_and_again_under_a_flood_what_was_acknowledged_is_stored_once() {
-    let (loops, seed) = (number("CRASH_LOOPS", 15), number("CRASH_SEED", 20_261_125));
+    let (loops, seed) = (number("CRASH_LOOPS", 50), number("CRASH_SEED", 20_261_125));
     println!("CRASH_LOOPS={loops} CRASH_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let stage = Stage::set().await;
