@@ -14,6 +14,10 @@ pub struct Instance {
     pub id: Uuid,
     /// As Cloud Elements has it.
     pub name: String,
+    /// For whom it is, as the operator named the customer.
+    pub customer: Option<String>,
+    /// The tags it was given, besides those of every instance and our own.
+    pub tags: Vec<String>,
     /// The element's key.
     pub element: String,
     /// Of the request that claimed the grant.
@@ -370,6 +374,8 @@ mod tests {
         let with = |ids: &[&str]| Instance {
             id: Uuid::nil(),
             name: String::new(),
+            customer: None,
+            tags: Vec::new(),
             element: String::new(),
             reference: "0000-0000".parse().unwrap(),
             browser: BrowserHash::of("browser"),

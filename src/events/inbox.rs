@@ -73,6 +73,7 @@ pub struct Recipient {
     instance: Option<Uuid>,
     /// A first notification is on disk already.
     heard: bool,
+    tags: Arc<[String]>,
     key: SignatureKey,
 }
 
@@ -119,13 +120,18 @@ impl Inbox {
     /// come before the answer that made it.
     pub async fn recipient(&self, id: Uuid) -> Result<Recipient, UnknownRecipient> {
         if id == self.trial.id {
-            return Ok(Recipient { instance: None, heard: true, key: self.trial.key.clone() });
+            return Ok(Recipient {
+                instance: None,
+                heard: true,
+                tags: Arc::default(),
+                key: self.trial.key.clone(),
+            });
         }
         let found = self.storage.recipient(id, self.clock.now()).await?.ok_or(UnknownRecipient::Unknown)?;
         if found.disconnected {
             return Err(UnknownRecipient::Disconnected);
         }
-        Ok(Recipient { instance: Some(id), heard: found.heard, key: found.key })
+        Ok(Recipient { instance: Some(id), heard: found.heard, tags: found.tags, key: found.key })
     }
 
     /// A share of the memory that bodies under way may have; nothing at first.
@@ -141,7 +147,7 @@ impl Inbox {
         headers: String,
         reference: Reference,
     ) -> Result<Arrival, StorageError> {
-        let SignedNotification { recipient: Recipient { instance, heard, .. }, body } = notification;
+        let SignedNotification { recipient: Recipient { instance, heard, tags, .. }, body } = notification;
         let Some(instance) = instance else { return Ok(Arrival::Tried) };
         let decoded = Notification::decode(&body).ok();
         if decoded.is_none() {
@@ -149,7 +155,7 @@ impl Inbox {
         }
         let received_at = self.clock.now();
         let first = (!heard).then(|| first_step(received_at, reference));
-        let tags = self.tags.clone();
+        let tags = together(&self.tags, &tags);
         let new = NewNotification { instance, tags, decoded, headers, body, received_at, first };
         let arrival = self.storage.store_notification(new).await?;
         if matches!(arrival, Arrival::Stored | Arrival::StoredApart) {
@@ -157,6 +163,11 @@ impl Inbox {
         }
         Ok(arrival)
     }
+}
+
+/// The tags of every instance, and its own.
+pub(super) fn together(of_every: &Arc<[String]>, own: &[String]) -> Arc<[String]> {
+    if own.is_empty() { of_every.clone() } else { of_every.iter().chain(own).cloned().collect() }
 }
 
 fn first_step(at: OffsetDateTime, reference: Reference) -> Step {

@@ -57,7 +57,7 @@ impl Onboarding {
         let Ok(Some((_, key))) = self.storage.instance_with_key(instance.id).await else {
             return Err(NotPutRight::NoKey);
         };
-        let tags = || own_tags_and_others(self.tags(instance.id), &found.tags);
+        let tags = || own_tags_and_others(self.tags(instance), &found.tags);
         let wanted = Wanted {
             tags: retag.then(tags),
             events: move_events.then_some((url, &key)),

@@ -142,6 +142,8 @@ impl Onboarding {
             id: fresh_id(&*self.clock, &*self.entropy),
             // Until invites name the customer, the reference tells one instance from another.
             name: format!("{PROVIDER} {reference}"),
+            customer: None,
+            tags: Vec::new(),
             element: self.element.clone(),
             reference,
             browser,
@@ -206,13 +208,19 @@ impl Onboarding {
             code,
             events_url: self.public_url.events_url(instance.id),
             signature_key,
-            tags: self.tags(instance.id),
+            tags: self.tags(instance),
         }
     }
 
     /// Ours first, then those of the settings.
-    pub(super) fn tags(&self, id: Uuid) -> Vec<String> {
-        std::iter::once(own_tag(id)).chain(self.instance_tags.iter().cloned()).collect()
+    pub(super) fn tags(&self, instance: &Instance) -> Vec<String> {
+        let mut tags = vec![own_tag(instance.id)];
+        for tag in self.instance_tags.iter().chain(&instance.tags) {
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
+            }
+        }
+        tags
     }
 
     /// An instance exists: keep its token and say so.

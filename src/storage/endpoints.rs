@@ -141,7 +141,8 @@ impl Storage {
     }
 }
 
-fn list<T: serde::Serialize>(items: &[T]) -> String {
+/// As lists stand in a column.
+pub(super) fn list<T: serde::Serialize>(items: &[T]) -> String {
     serde_json::to_string(items).unwrap_or_default()
 }
 

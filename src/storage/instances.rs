@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::endpoints::list;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
@@ -16,7 +17,7 @@ use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};
 use crate::seal::Place;
 
-const COLUMNS: &str = "id, state, name, element, reference, browser, element_instance_id, events_enabled, \
+const COLUMNS: &str = "id, state, name, customer, tags, element, reference, browser, element_instance_id, events_enabled, \
      connected_at, problem_kind, problem_detail, problem_since, created_at, first_event_at, last_event_at, \
      notification_count, last_checked_at, audiences, version, \
      (SELECT count(*) FROM open_work WHERE open_work.instance = instances.id AND open_work.kind = 'reauthorize') AS renewing";
@@ -266,8 +267,8 @@ impl Storage {
 
 pub(super) fn making(instance: &Instance, signature_key: Vec<u8>) -> Statement {
     inserting(
-        "INSERT INTO instances (id, state, name, element, reference, browser, signature_key, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO instances (id, state, name, element, reference, browser, signature_key, created_at, customer, tags) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         instance,
         signature_key,
     )
@@ -275,8 +276,8 @@ pub(super) fn making(instance: &Instance, signature_key: Vec<u8>) -> Statement {
 
 fn making_if_absent(instance: &Instance, signature_key: Vec<u8>) -> Statement {
     inserting(
-        "INSERT INTO instances (id, state, name, element, reference, browser, signature_key, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO instances (id, state, name, element, reference, browser, signature_key, created_at, customer, tags) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
         instance,
         signature_key,
     )
@@ -292,6 +293,8 @@ fn inserting(sql: &'static str, instance: &Instance, signature_key: Vec<u8>) -> 
         .bind(instance.browser.as_bytes().to_vec())
         .bind(signature_key)
         .bind(to_milliseconds(instance.created_at))
+        .bind(instance.customer.clone())
+        .bind(list(&instance.tags))
 }
 
 pub(super) fn parsed<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T, StorageError> {
@@ -309,6 +312,9 @@ fn read(row: &AnyRow) -> Result<Instance, StorageError> {
     Ok(Instance {
         id,
         name: row.try_get("name")?,
+        customer: row.try_get("customer")?,
+        tags: serde_json::from_str(&row.try_get::<String, _>("tags")?)
+            .map_err(|_| StorageError::Inconsistent(format!("the tags of instance {id} are no list")))?,
         element: row.try_get("element")?,
         reference: parsed(row, "reference")?,
         browser: BrowserHash::from_stored(row.try_get("browser")?),

@@ -3,7 +3,7 @@
 //! later.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashlink::LruCache;
 use time::{Duration, OffsetDateTime};
@@ -26,6 +26,8 @@ pub struct Recipient {
     pub disconnected: bool,
     /// A first notification is on disk.
     pub heard: bool,
+    /// The tags it was given, besides those of every instance and our own.
+    pub tags: Arc<[String]>,
 }
 
 /// Those that were looked up lately.
@@ -78,6 +80,7 @@ impl Storage {
             key,
             disconnected: matches!(instance.state, InstanceState::Disconnected(_)),
             heard: instance.first_event_at.is_some(),
+            tags: instance.tags.into(),
         };
         self.recipients.remember(id, &recipient, (now, changes));
         Ok(Some(recipient))

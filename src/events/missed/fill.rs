@@ -4,6 +4,7 @@
 use super::attention::Attention;
 use super::{Missed, schedule};
 use crate::elements::{CallError, Event, EventsPage, Notification, ReadBack};
+use crate::events::inbox::together;
 use crate::storage::{FillOutcome, Filled, NewNotification, Step, StorageError};
 
 /// Events on a page. A page that is larger than what is read of one is asked for with fewer.
@@ -100,7 +101,7 @@ impl Missed {
         });
         NewNotification {
             instance: attention.row.instance,
-            tags: self.tags.clone(),
+            tags: together(&self.tags, &attention.instance.tags),
             decoded: Some(Notification { id, events }),
             headers: "[]".to_owned(),
             body,

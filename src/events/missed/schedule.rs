@@ -126,6 +126,8 @@ mod tests {
         Instance {
             id: Uuid::nil(),
             name: String::new(),
+            customer: None,
+            tags: Vec::new(),
             element: String::new(),
             reference: Reference::draw(&SeededEntropy::new(1)),
             browser: BrowserHash::of("browser"),

@@ -113,6 +113,8 @@ impl Bench {
         let instance = Instance {
             id: self.id(),
             name: "MailChimp".into(),
+            customer: Some("Ada's shop".into()),
+            tags: vec!["vip".into()],
             element: "mailchimpv3".into(),
             reference: Reference::draw(self.entropy()),
             browser: BrowserHash::of("browser"),

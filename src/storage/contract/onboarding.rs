@@ -95,6 +95,7 @@ async fn a_connected_instance_reads_back_and_its_token_is_sealed(bench: Bench) {
     assert!(!String::from_utf8_lossy(&sealed).contains("canary"));
     let (read, key) = bench.storage.instance_with_key(new.instance.id).await.unwrap().unwrap();
     assert_eq!((&read.name, key.expose()), (&new.instance.name, new.signature_key.expose()));
+    assert_eq!((read.customer, read.tags), (new.instance.customer.clone(), new.instance.tags.clone()));
 }
 
 async fn the_grant_code_is_sealed_and_goes_before_it_is_sent(bench: Bench) {
