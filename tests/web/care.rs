@@ -97,7 +97,7 @@ async fn checks_come_by_themselves_soon_and_then_once_a_day() {
 }
 
 /// Approves again from the instance's page; answers the callback's redirect.
-async fn approve_again(browser: &Browser, start: &str, account: &str) -> String {
+pub async fn approve_again(browser: &Browser, start: &str, account: &str) -> String {
     let answer = browser.form(start, &[]).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{:?}", answer.text().await);
     let callback = browser.decide_as(&location(&answer), "allow", account).await;

@@ -307,6 +307,75 @@ async fn d21_an_event_that_comes_before_the_answer_is_stored_and_shown_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn d07_a_timestamp_that_nothing_signs_decides_nothing() {
+    let one = Connected::new().await;
+    for (number, at) in ["1999-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "yesterday", ""].iter().enumerate() {
+        let body = notification(&number.to_string()).replace("2026-11-23T11:59:00Z", at);
+        let request = one.client.post(one.url()).header("webhook-timestamp", *at);
+        let request = request.header("Elements-Webhook-Signature", sign(&one.key, body.as_bytes()));
+        assert_eq!(request.body(body).send().await.unwrap().status(), StatusCode::OK, "{at}");
+    }
+    assert_eq!(one.stored().await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d22_what_comes_out_of_order_is_stored_as_it_comes_and_shows_both_times() {
+    let one = Connected::new().await;
+    for (id, minute) in [("late", "11:57"), ("later", "11:55"), ("latest", "11:59")] {
+        let body = notification(id).replace("11:59", minute);
+        assert_eq!(one.send(body).await.status(), StatusCode::OK);
+        one.app.clock.advance(time::Duration::seconds(1));
+    }
+    let operator = one.app.operator().await;
+    let list = operator.page("/admin/events").await;
+    let happened = list.attributes("tbody td:nth-of-type(4) time", "datetime");
+    let minutes: Vec<&str> = happened.iter().map(|at| &at[11..16]).collect();
+    assert_eq!(minutes, ["11:59", "11:55", "11:57"], "the newest arrival first");
+    assert_eq!(
+        list.attributes("tbody td time", "datetime").len(),
+        6,
+        "when each arrived, and when it happened"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d23_what_is_in_flight_while_access_is_renewed_is_accepted_before_and_after() {
+    let one = Connected::new().await;
+    assert_eq!(one.send(notification("before")).await.status(), StatusCode::OK);
+    let start = format!("{}/reconnect", one.page);
+    let renewing = crate::care::approve_again(&one.browser, &start, "0");
+    let sending = async {
+        for number in 0..50 {
+            assert_eq!(one.send(notification(&number.to_string())).await.status(), StatusCode::OK);
+        }
+    };
+    let (result, ()) = futures_util::join!(renewing, sending);
+    one.browser.wait_for(&result, "MailChimp is connected").await;
+    assert_eq!(
+        one.send(notification("after")).await.status(),
+        StatusCode::OK,
+        "the key is the instance's for life"
+    );
+    assert_eq!(one.stored().await, 52);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d24_a_compressed_body_is_kept_as_it_came_and_never_unpacked() {
+    let one = Connected::new().await;
+    // The head of a gzip stream and noise: whoever unpacks it fails.
+    let packed = [0x1f, 0x8b, 0x08, 0, 0, 0, 0, 0, 0, 3].into_iter().chain([0xff; 1024]).collect::<Vec<u8>>();
+    for encoding in ["gzip", "br", "deflate", "zstd", "x-unknown"] {
+        let body: Vec<u8> = packed.iter().copied().chain(encoding.bytes()).collect();
+        let request = one.client.post(one.url()).header("Content-Encoding", encoding);
+        let request = request.header("Elements-Webhook-Signature", sign(&one.key, &body));
+        assert_eq!(request.body(body.clone()).send().await.unwrap().status(), StatusCode::OK, "{encoding}");
+        let query = sqlx::query_scalar("SELECT body FROM notifications ORDER BY seq DESC LIMIT 1");
+        let kept: Vec<u8> = query.fetch_one(&one.app.database().await).await.unwrap();
+        assert_eq!(kept, body, "{encoding}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn duplicates_reordering_and_wrong_signatures_of_the_other_side_are_withstood() {
     let one = Connected::new().await;
     one.app.faults(json!({ "duplicate": true, "reorder": true })).await;
