@@ -16,6 +16,8 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// So many times the length of a body decoding it may take, and so much besides.
 const TIMES: usize = 4;
 const BESIDES: usize = 1024 * 1024;
+/// More events make no notification.
+const MOST_EVENTS: usize = 1000;
 
 fuzz_target!(|body: &[u8]| {
     let notification = decode_within_bounds(body);
@@ -78,6 +80,7 @@ fn part(envelope: &Map<String, Value>, name: &str) -> Result<Option<Vec<Event>>,
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(part)) => match part.get("events") {
             None => Ok(Some(Vec::new())),
+            Some(Value::Array(events)) if events.len() > MOST_EVENTS => Err(()),
             Some(Value::Array(events)) => events.iter().map(event).collect::<Option<_>>().map(Some).ok_or(()),
             Some(_) => Err(()),
         },
