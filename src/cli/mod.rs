@@ -48,6 +48,7 @@ enum Command {
 
 /// Parses the command line and runs the command.
 pub async fn run() -> anyhow::Result<ExitCode> {
+    leave_no_core();
     match Arguments::parse().command {
         Command::Serve => serve::run().await?,
         Command::Demo(arguments) => demo::run(arguments).await?,
@@ -58,6 +59,15 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Keygen => keygen::run(),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A core dump would hold every secret: no file, no pipe, and `/proc` for root alone.
+fn leave_no_core() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        eprintln!("gangway: core dumps cannot be switched off: {error}");
+    }
 }
 
 /// What a command needs that works beside a Gangway that serves.

@@ -17,6 +17,7 @@ use setting::{
     log_format, log_level, networks, parse, retention, secret, web_url, word,
 };
 
+mod secret_files;
 pub(crate) mod setting;
 #[cfg(test)]
 mod tests;
@@ -238,7 +239,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Why `.env` cannot be read. Never repeats a line of it: most hold secrets.
+/// Why settings cannot be read. Never repeats a line of it: most hold secrets.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableEnv {
     /// A line of it is no setting.
@@ -249,9 +250,12 @@ pub enum UnreadableEnv {
     /// The file itself.
     #[error(".env cannot be read: {0}")]
     File(String),
+    /// The file of a secret.
+    #[error("{0}_FILE {1}")]
+    SecretFile(&'static str, String),
 }
 
-/// The environment, with `.env` behind it. What is no UTF-8 is no setting of ours.
+/// The environment, with `.env` behind it, and secrets from the files that they name. What is no UTF-8 is no setting of ours.
 pub fn variables() -> Result<HashMap<String, String>, UnreadableEnv> {
     let mut variables = match dotenvy::dotenv_iter() {
         Ok(lines) => lines_of(lines)?,
@@ -262,6 +266,7 @@ pub fn variables() -> Result<HashMap<String, String>, UnreadableEnv> {
     let told = std::env::vars_os();
     variables
         .extend(told.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+    secret_files::read(&mut variables)?;
     Ok(variables)
 }
 

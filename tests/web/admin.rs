@@ -201,7 +201,7 @@ async fn e06_sign_ins_are_limited_by_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e10_cookies_are_host_bound_when_there_is_https() {
+async fn e10_e19_cookies_are_host_bound_when_there_is_https() {
     let app = TestApp::with(|config| {
         config.public_url = gangway::config::PublicUrl::parse("https://connect.example.com").unwrap();
     })

@@ -31,7 +31,7 @@ impl Write for Lines {
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "one journey")]
-async fn f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
+async fn e17_f05_no_secret_stands_in_a_log_line_a_page_a_header_or_the_database() {
     let lines = Lines::default();
     let writer = lines.clone();
     let layer = fmt::layer()

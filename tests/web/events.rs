@@ -307,7 +307,7 @@ async fn d21_an_event_that_comes_before_the_answer_is_stored_and_shown_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d07_a_timestamp_that_nothing_signs_decides_nothing() {
+async fn d07_f18_a_timestamp_that_nothing_signs_decides_nothing() {
     let one = Connected::new().await;
     for (number, at) in ["1999-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "yesterday", ""].iter().enumerate() {
         let body = notification(&number.to_string()).replace("2026-11-23T11:59:00Z", at);

@@ -32,3 +32,4 @@ mod receiver;
 mod simulator;
 mod together;
 mod upstream;
+mod whose;

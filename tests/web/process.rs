@@ -53,6 +53,26 @@ fn f12_serve_without_settings_tells_all_of_them_and_stops() {
     assert!(told.contains("fix:"));
 }
 
+/// The kernel gives what belongs to a process that leaves no core to root.
+#[test]
+fn f14_no_core_is_left_and_the_environment_is_for_root_alone() {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    let mut command = gangway(&["simulator", "--port", "0"]);
+    command.current_dir("/").uid(NOBODY).gid(NOBODY);
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("SKIPPED: only root can start a process as somebody else");
+        return;
+    };
+    // It has begun once it says something.
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let environment = std::fs::metadata(format!("/proc/{}/environ", child.id())).map(|file| file.uid());
+    drop(Running(child));
+    assert_eq!(environment.unwrap(), 0, "{line}");
+}
+
 #[test]
 fn keygen_prints_a_key_and_nothing_else() {
     let one = gangway(&["keygen"]).output().unwrap().stdout;
