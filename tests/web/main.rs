@@ -27,6 +27,7 @@ mod http;
 mod missed;
 mod process;
 mod program;
+mod proxy;
 mod pulling;
 mod receiver;
 mod simulator;
