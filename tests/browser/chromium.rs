@@ -103,9 +103,31 @@ impl Chromium {
         self.client.wait().for_element(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
+    pub async fn text(&self, selector: &str) -> String {
+        let element = self.client.wait().for_element(Locator::Css(selector)).await.unwrap();
+        element.text().await.unwrap()
+    }
+
     pub async fn type_into(&self, selector: &str, text: &str) {
         let field = self.client.wait().for_element(Locator::Css(selector)).await.unwrap();
         field.send_keys(text).await.unwrap();
+    }
+
+    /// Presses Tab until what `selector` names has the focus, and sees that this shows; then presses `keys`.
+    pub async fn tab_to(&self, selector: &str, keys: &str) {
+        const TAB: &str = "\u{e004}";
+        self.client.wait().for_element(Locator::Css(selector)).await.unwrap();
+        let focused = "const now = document.activeElement, style = getComputedStyle(now);
+            return now.matches(arguments[0]) ? (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 ? 'seen' : 'unseen') : 'elsewhere'";
+        for _ in 0..80 {
+            let state = self.client.execute(focused, vec![json!(selector)]).await.unwrap();
+            assert_ne!(state, json!("unseen"), "{selector} has the focus, and nothing shows it");
+            if state == json!("seen") {
+                return self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+            }
+            self.client.active_element().await.unwrap().send_keys(TAB).await.unwrap();
+        }
+        panic!("{selector} is not reached with the keyboard");
     }
 
     /// Waits until the one element shows `words`. The page may be replaced while it is read.

@@ -229,6 +229,32 @@ async fn a_customer_and_the_operator_on_a_dark_phone() {
     journey(DARK_PHONE).await;
 }
 
+/// Nothing but Tab, Enter and letters: connect; then sign in, find the instance, disconnect it.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_keyboard_alone_a_customer_connects_and_the_operator_disconnects() {
+    const ENTER: &str = "\u{e007}";
+    let Some(browser) = Chromium::start(true).await else { return };
+    let demo = Demo::start();
+    browser.open(&demo.home).await;
+    browser.tab_to("main form button", ENTER).await;
+    browser.wait_for("h1", "Allow Gangway demo?").await;
+    browser.tab_to("button[value=allow]", ENTER).await;
+    browser.wait_for("h1", "MailChimp is connected").await;
+    browser.open(&demo.sign_in_link).await;
+    browser.tab_to("main form button", ENTER).await;
+    browser.wait_for("header", "Instances").await;
+    browser.tab_to("header a[href='/admin/instances']", ENTER).await;
+    browser.wait_for("h1", "Instances").await;
+    browser.tab_to("tbody a[href*='/admin/instances/']", ENTER).await;
+    browser.wait_for("main", "Timeline").await;
+    let name = browser.text("h1").await;
+    browser.tab_to("a[href$='/disconnect']", ENTER).await;
+    browser.wait_for("h1", "Disconnect MailChimp").await;
+    browser.tab_to("#name", &format!("{name}{ENTER}")).await;
+    browser.wait_for("main", "disconnected").await;
+    browser.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_script_the_pages_follow_by_themselves_too() {
     let Some(browser) = Chromium::start(false).await else { return };
