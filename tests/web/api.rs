@@ -103,6 +103,7 @@ async fn e14_a_query_that_cannot_be_meant_is_refused_by_the_name_of_its_paramete
     let zero = uuid::Uuid::nil();
     for (path, parameter) in [
         ("events?limit=0", "limit"),
+        ("events?limit=", "limit"),
         ("events?limit=501", "limit"),
         ("events?limit=abc", "limit"),
         ("events?limit=-1", "limit"),

@@ -1,5 +1,5 @@
 //! The query of a request, strictly: a name that is not known, or comes twice, is told by its name. Which names are
-//! known is what the document says. A value that is empty counts as not there.
+//! known is what the document says. A text that is empty counts as not there; a number must be one.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use utoipa::openapi::path::ParameterIn;
 
 use crate::web::failure::Failure;
 
+/// The one parameter that is a number.
+const LIMIT: &str = "limit";
 const DEFAULT_LIMIT: usize = 50;
 /// The longest list that is answered.
 pub(super) const MOST: usize = 500;
@@ -24,7 +26,7 @@ pub(super) fn query<T: DeserializeOwned + IntoParams>(request: &HttpRequest) -> 
         if !known.iter().any(|parameter| parameter.name == name) {
             return Err(Failure::UnknownParameter(name.into_owned()));
         }
-        let value = (!value.is_empty()).then(|| value.into_owned());
+        let value = (!value.is_empty() || name == LIMIT).then(|| value.into_owned());
         if given.insert(name.to_string(), Value::from(value)).is_some() {
             return Err(wrong(&name, "comes twice"));
         }
@@ -39,7 +41,7 @@ fn wrong(name: &str, why: &'static str) -> Failure {
 /// `?limit=`
 pub(super) fn limit(text: Option<&str>) -> Result<usize, Failure> {
     let number = text.map_or(Ok(DEFAULT_LIMIT), str::parse).ok().filter(|limit| (1..=MOST).contains(limit));
-    number.ok_or(wrong("limit", "must be a number from 1 to 500"))
+    number.ok_or(wrong(LIMIT, "must be a number from 1 to 500"))
 }
 
 /// `?wait=`, in seconds or as a duration such as `30s`.
