@@ -25,6 +25,7 @@ mod events;
 mod fake;
 mod http;
 mod missed;
+mod observatory;
 mod process;
 mod program;
 mod proxy;
