@@ -2,6 +2,7 @@
 //! here.
 
 mod api_key;
+mod completions;
 mod demo;
 mod doctor;
 mod keygen;
@@ -19,9 +20,13 @@ use crate::config::{self, Config};
 use crate::storage::Storage;
 use crate::telemetry;
 
+/// Of every command; docs/operations.md says the same.
+const EXIT_CODES: &str =
+    "Exit codes: 0 done; 1 it did not work, or something differs; 2 it was not called as it should be.";
+
 /// Gangway: connects your customers' MailChimp accounts.
 #[derive(Parser)]
-#[command(name = "gangway", version, arg_required_else_help = true)]
+#[command(name = "gangway", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -44,6 +49,8 @@ enum Command {
     ApiKey(api_key::Command),
     /// Print a fresh SECRET_KEY.
     Keygen,
+    /// Print what makes a shell complete these commands.
+    Completions(completions::Arguments),
 }
 
 /// Parses the command line and runs the command.
@@ -57,6 +64,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Reconcile(arguments) => return reconcile::run(arguments).await,
         Command::ApiKey(command) => return api_key::run(command).await,
         Command::Keygen => keygen::run(),
+        Command::Completions(arguments) => completions::run(&arguments),
     }
     Ok(ExitCode::SUCCESS)
 }

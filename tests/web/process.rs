@@ -81,6 +81,35 @@ fn keygen_prints_a_key_and_nothing_else() {
     gangway::seal::SecretKey::parse(std::str::from_utf8(&one).unwrap()).unwrap();
 }
 
+#[test]
+fn exit_codes_are_the_documented_ones_and_every_shell_is_helped() {
+    let help = gangway(&["--help"]).output().unwrap();
+    let told = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success() && told.contains("Exit codes: 0 done; 1 it did not work"), "{told}");
+    let commands =
+        told.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = commands.map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let printed = gangway(&["completions", shell]).output().unwrap();
+        let printed = String::from_utf8(printed.stdout).unwrap();
+        for command in commands.iter().filter(|command| **command != "help") {
+            assert!(printed.contains(command), "{command} for {shell}");
+        }
+    }
+    for wrong in [&["nothing-of-ours"][..], &["demo", "--port", "x"], &["completions", "cmd"]] {
+        assert_eq!(gangway(wrong).output().unwrap().status.code(), Some(2), "{wrong:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for fails in ["serve", "doctor", "reconcile"] {
+        assert_eq!(
+            gangway(&[fails]).current_dir(&folder).output().unwrap().status.code(),
+            Some(1),
+            "{fails}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_needs_nothing_and_serve_runs_against_the_same_other_side() {
     let (_demo, lines) = ready(gangway(&["demo", "--port", "0", "--simulator-port", "0"]));
