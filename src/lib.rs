@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod elements;
 pub mod entropy;
 pub mod events;
+pub mod invite;
 pub mod mailchimp;
 pub mod oauth;
 pub mod onboarding;

@@ -13,8 +13,8 @@ use anyhow::{Context, anyhow};
 use crate::app::{self, App, Surroundings};
 use crate::clock::SystemClock;
 use crate::config::{
-    AuthorizeUrlFrom, CloudElementsAccess, Config, Demo, Limits, Log, LogFormat, MailchimpApp, PublicUrl,
-    Retention,
+    AuthorizeUrlFrom, CloudElementsAccess, Config, Connecting, Demo, Limits, Log, LogFormat, MailchimpApp,
+    PublicUrl, Retention,
 };
 use crate::entropy::SystemEntropy;
 use crate::seal::SecretKey;
@@ -97,6 +97,7 @@ fn config(
         },
         authorize_url_from: AuthorizeUrlFrom::Mailchimp,
         admin_password_hash: None,
+        connecting: Connecting::default(),
         trusted_proxies: Vec::new(),
         delivery_allowed_networks: vec!["127.0.0.0/8".parse()?, "::1/128".parse()?],
         recovery_window: Duration::from_secs(30),

@@ -5,6 +5,7 @@ mod api_key;
 mod completions;
 mod demo;
 mod doctor;
+mod invite;
 mod keygen;
 mod reconcile;
 mod serve;
@@ -44,6 +45,9 @@ enum Command {
     Doctor,
     /// Compare Cloud Elements' instances with ours.
     Reconcile(reconcile::Arguments),
+    /// Links for named customers.
+    #[command(subcommand)]
+    Invite(invite::Command),
     /// Keys for the JSON API, `/api/v1`.
     #[command(subcommand)]
     ApiKey(api_key::Command),
@@ -62,6 +66,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Simulator(arguments) => simulator::run(arguments).await?,
         Command::Doctor => return doctor::run().await,
         Command::Reconcile(arguments) => return reconcile::run(arguments).await,
+        Command::Invite(command) => return invite::run(command).await,
         Command::ApiKey(command) => return api_key::run(command).await,
         Command::Keygen => keygen::run(),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -11,10 +11,11 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
+use crate::invite::ReturnUrls;
 use crate::seal::SecretKey;
 use setting::{
-    Reader, api_base, argon2id_hash, authorize_url_from, comma_list, database_url, duration, element_key,
-    log_format, log_level, networks, parse, retention, secret, web_url, word,
+    Reader, api_base, argon2id_hash, authorize_url_from, comma_list, connect_access, database_url, duration,
+    element_key, log_format, log_level, networks, parse, retention, return_urls, secret, web_url, word,
 };
 
 mod secret_files;
@@ -51,6 +52,8 @@ pub struct Config {
     pub recovery_window: Duration,
     /// How long notifications are kept.
     pub retention: Retention,
+    /// Who may connect, and where customers go afterwards.
+    pub connecting: Connecting,
     /// Starts and sign-ins per client address and minute; 0 is off (`RATE_LIMIT_PER_MINUTE`).
     pub rate_limit_per_minute: u32,
     /// How log lines are written (`LOG_FORMAT`, `LOG_LEVEL`).
@@ -127,6 +130,25 @@ impl Default for Limits {
             delivery_deadline: Duration::from_secs(15),
         }
     }
+}
+
+/// Who may connect, and where customers go afterwards.
+#[derive(Debug, Clone, Default)]
+pub struct Connecting {
+    /// `CONNECT_ACCESS`
+    pub access: ConnectAccess,
+    /// `RETURN_URLS`
+    pub return_urls: ReturnUrls,
+}
+
+/// Whether the landing page offers the button to everybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConnectAccess {
+    /// To everybody.
+    #[default]
+    Public,
+    /// Only invites lead to MailChimp.
+    Invite,
 }
 
 /// How long notifications are kept.
@@ -345,6 +367,13 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         reader.or("RECOVERY_WINDOW", "3m", "a duration such as 500ms, 60s, 3m or 7d", duration);
     let payloads = reader.or("PAYLOAD_RETENTION", "30d", "a duration such as 30d", retention);
     let events = reader.or("EVENT_RETENTION", "400d", "a duration such as 400d", retention);
+    let access = reader.or("CONNECT_ACCESS", "public", "write public or invite", connect_access);
+    let return_urls = reader.or(
+        "RETURN_URLS",
+        "",
+        "https addresses with commas between; what is below one is allowed too",
+        return_urls,
+    );
     let rate_limit_per_minute =
         reader.or("RATE_LIMIT_PER_MINUTE", "60", "a whole number; 0 switches the limit off", parse);
     let log_format = reader.or("LOG_FORMAT", "text", "write text or json", log_format);
@@ -375,6 +404,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         delivery_allowed_networks: delivery_allowed_networks?,
         recovery_window: recovery_window?,
         retention: Retention { payloads: payloads?, events: events? },
+        connecting: Connecting { access: access?, return_urls: return_urls? },
         rate_limit_per_minute: rate_limit_per_minute?,
         log: Log { format: log_format?, level: log_level? },
         limits: Limits::default(),

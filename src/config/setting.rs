@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use super::{AuthorizeUrlFrom, IpAddr, LogFormat, Problem};
+use super::{AuthorizeUrlFrom, ConnectAccess, IpAddr, LogFormat, Problem};
+use crate::invite::ReturnUrls;
 use crate::seal::SecretKey;
 
 /// Reads settings one by one and collects what is wrong.
@@ -102,6 +103,22 @@ pub(super) fn api_base(text: &str) -> Result<Url, String> {
         return Err("must not hold a query".into());
     }
     Ok(url)
+}
+
+pub(super) fn connect_access(text: &str) -> Result<ConnectAccess, String> {
+    match text {
+        "public" => Ok(ConnectAccess::Public),
+        "invite" => Ok(ConnectAccess::Invite),
+        _ => Err("is neither public nor invite".into()),
+    }
+}
+
+pub(super) fn return_urls(text: &str) -> Result<ReturnUrls, String> {
+    let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty()).map(|text| {
+        let url = web_url(text)?;
+        if url.query().is_some() { Err("must not hold a query".to_owned()) } else { Ok(url) }
+    });
+    urls.collect::<Result<_, _>>().map(ReturnUrls)
 }
 
 pub(super) fn database_url(text: &str) -> Result<SecretString, String> {

@@ -25,6 +25,20 @@ pub struct PendingRequest {
     /// The instance whose access it renews; `None` makes a new one.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub renews: Option<Uuid>,
+    /// The invite it was started with.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub invite: Option<Uuid>,
+}
+
+/// What a trip is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A new instance.
+    Connect,
+    /// A new instance, with this invite.
+    Invited(Uuid),
+    /// To renew this instance's access.
+    Renew(Uuid),
 }
 
 /// The trips of one browser, oldest first.
@@ -44,12 +58,18 @@ pub enum NotPending {
 }
 
 impl PendingRequests {
-    /// Adds a trip that starts `now`, for a new instance or to renew one.
-    pub fn begin(&mut self, state: StateHash, renews: Option<Uuid>, now: OffsetDateTime) {
+    /// Adds a trip that starts `now`.
+    pub fn begin(&mut self, state: StateHash, purpose: Purpose, now: OffsetDateTime) {
         if self.0.len() >= MOST_PENDING {
             self.0.drain(..=self.0.len() - MOST_PENDING);
         }
-        self.0.push(PendingRequest { state, expires: (now + PENDING_LIFETIME).unix_timestamp(), renews });
+        let (renews, invite) = match purpose {
+            Purpose::Connect => (None, None),
+            Purpose::Invited(invite) => (None, Some(invite)),
+            Purpose::Renew(instance) => (Some(instance), None),
+        };
+        let expires = (now + PENDING_LIFETIME).unix_timestamp();
+        self.0.push(PendingRequest { state, expires, renews, invite });
     }
 
     /// The trip that `state` names, if it is still good. Looks at every one, whichever matches.
@@ -83,7 +103,7 @@ mod tests {
         let mut pending = PendingRequests::default();
         let states = states(2);
         for state in &states {
-            pending.begin(*state, None, NOON);
+            pending.begin(*state, Purpose::Connect, NOON);
         }
         for state in states.iter().rev() {
             assert_eq!(pending.find(*state, NOON).map(|found| found.state), Ok(*state));
@@ -94,7 +114,7 @@ mod tests {
     fn a_trip_ends_after_an_hour() {
         let mut pending = PendingRequests::default();
         let state = states(1)[0];
-        pending.begin(state, None, NOON);
+        pending.begin(state, Purpose::Connect, NOON);
         assert!(pending.find(state, NOON + Duration::minutes(59)).is_ok());
         assert_eq!(pending.find(state, NOON + Duration::minutes(60)).err(), Some(NotPending::Expired));
     }
@@ -104,7 +124,7 @@ mod tests {
         let mut pending = PendingRequests::default();
         let states = states(9);
         for state in &states {
-            pending.begin(*state, Some(Uuid::max()), NOON);
+            pending.begin(*state, Purpose::Renew(Uuid::max()), NOON);
         }
         assert_eq!(pending.find(states[0], NOON).err(), Some(NotPending::Unknown));
         assert!(states[1..].iter().all(|state| pending.find(*state, NOON).is_ok()));

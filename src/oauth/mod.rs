@@ -5,6 +5,6 @@ mod authorization_request;
 mod authorization_response;
 mod state;
 
-pub use authorization_request::{NotPending, PENDING_LIFETIME, PendingRequest, PendingRequests};
+pub use authorization_request::{NotPending, PENDING_LIFETIME, PendingRequest, PendingRequests, Purpose};
 pub use authorization_response::{AuthorizationResponse, ErrorCode, GrantCode, InvalidAuthorizationResponse};
 pub use state::{State, StateHash};

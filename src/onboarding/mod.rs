@@ -6,6 +6,7 @@ mod adopt;
 mod audiences;
 mod check;
 mod disconnect;
+mod invite;
 mod provision;
 mod reauthorize;
 mod reconcile;

@@ -17,6 +17,7 @@ use crate::elements::{
     own_tag,
 };
 use crate::entropy::fresh_id;
+use crate::invite::Invite;
 use crate::mailchimp::PROVIDER;
 use crate::oauth::{ErrorCode, GrantCode, StateHash};
 use crate::reference::Reference;
@@ -33,6 +34,8 @@ pub struct Grant {
     pub browser: BrowserHash,
     /// Of the request that brought it.
     pub reference: Reference,
+    /// The invite it was started with.
+    pub invite: Option<Uuid>,
 }
 
 /// A denial whose state is pending in the browser that brought it.
@@ -55,6 +58,8 @@ pub enum Arrived {
     Instance(Uuid),
     /// The page of this authorization request, which became no instance.
     Request(Uuid),
+    /// Nowhere: its invite was revoked or used up meanwhile, and the grant was not spent.
+    ClosedInvite,
 }
 
 impl ClaimedRequest {
@@ -85,11 +90,20 @@ impl Onboarding {
         grant: Grant,
         tell: oneshot::Sender<Result<Arrived, StorageError>>,
     ) {
-        let Grant { state, code, browser, reference } = grant;
-        let new = self.new_row(browser.clone(), reference);
+        let Grant { state, code, browser, reference, invite } = grant;
+        let invite = match self.invited(invite).await {
+            Ok(invite) => invite,
+            Err(error) => {
+                let _ = tell.send(Err(error));
+                return;
+            }
+        };
+        let new = self.new_row(browser.clone(), reference, invite);
         let id = new.instance.id;
         let request = self.claimed(browser, Trip::Granted(id), reference);
-        let summary = format!("The customer approved at {PROVIDER}; the grant code was claimed.");
+        let invited = new.instance.customer.as_ref().map(|customer| format!(", invited as {customer}"));
+        let invited = invited.unwrap_or_default();
+        let summary = format!("The customer approved at {PROVIDER}{invited}; the grant code was claimed.");
         let step = self.step("granted", summary, reference);
         self.checkpoints.reached(Point::BeforeIntent).await;
         let claim = self.storage.claim_grant(state, &request, &code, &new, (step, self.short_lease())).await;
@@ -98,6 +112,7 @@ impl Onboarding {
         let arrived = claim.map(|claim| match claim {
             Claim::Won => Arrived::Instance(id),
             Claim::Lost(earlier) => earlier.destination(),
+            Claim::InviteClosed => Arrived::ClosedInvite,
         });
         // Nobody may be listening any more.
         let _ = tell.send(arrived);
@@ -124,7 +139,15 @@ impl Onboarding {
                 request.destination()
             }
             Claim::Lost(earlier) => earlier.destination(),
+            Claim::InviteClosed => Arrived::ClosedInvite,
         })
+    }
+
+    /// The invite of a grant. One that is gone is as good as none that can be used.
+    async fn invited(&self, invite: Option<Uuid>) -> Result<Option<Invite>, StorageError> {
+        let Some(id) = invite else { return Ok(None) };
+        let gone = || StorageError::Inconsistent(format!("invite {id} is gone"));
+        self.storage.invite(id).await?.ok_or_else(gone).map(Some)
     }
 
     pub(super) fn claimed(&self, browser: BrowserHash, trip: Trip, reference: Reference) -> ClaimedRequest {
@@ -132,15 +155,20 @@ impl Onboarding {
         ClaimedRequest { id, browser, trip, reference, claimed_at: self.clock.now() }
     }
 
-    fn new_row(&self, browser: BrowserHash, reference: Reference) -> NewInstanceRow {
-        let instance = self.new_instance(browser, reference);
-        NewInstanceRow { instance, signature_key: SignatureKey::draw(&*self.entropy) }
+    fn new_row(&self, browser: BrowserHash, reference: Reference, invite: Option<Invite>) -> NewInstanceRow {
+        let mut instance = self.new_instance(browser, reference);
+        let id = invite.as_ref().map(|invite| invite.id);
+        if let Some(Invite { customer, tags, .. }) = invite {
+            instance.name = format!("{PROVIDER} {customer}");
+            (instance.customer, instance.tags) = (Some(customer), tags);
+        }
+        NewInstanceRow { instance, signature_key: SignatureKey::draw(&*self.entropy), invite: id }
     }
 
     pub(super) fn new_instance(&self, browser: BrowserHash, reference: Reference) -> Instance {
         Instance {
             id: fresh_id(&*self.clock, &*self.entropy),
-            // Until invites name the customer, the reference tells one instance from another.
+            // Where no invite names the customer, the reference tells one instance from another.
             name: format!("{PROVIDER} {reference}"),
             customer: None,
             tags: Vec::new(),
@@ -162,7 +190,7 @@ impl Onboarding {
     /// The one call with this code, and its outcome. That it leaves is on disk before it does, so that
     /// whoever comes after a crash knows whether it may have left.
     pub(super) async fn provision(&self, ticket: Ticket, new: NewInstanceRow, code: GrantCode) {
-        let NewInstanceRow { instance, signature_key } = new;
+        let NewInstanceRow { instance, signature_key, .. } = new;
         if !self.may_send(ticket).await {
             return;
         }

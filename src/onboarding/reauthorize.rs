@@ -65,7 +65,7 @@ impl Onboarding {
         grant: Grant,
         tell: oneshot::Sender<Result<ClaimedRequest, StorageError>>,
     ) {
-        let Grant { state, code, browser, reference } = grant;
+        let Grant { state, code, browser, reference, .. } = grant;
         let request = self.claimed(browser.clone(), Trip::Granted(id), reference);
         let ticket = Ticket { instance: id, id: request.id };
         let step =
@@ -74,7 +74,8 @@ impl Onboarding {
         let claim = self.storage.claim_renewal(state, &request, &code, open).await;
         let won = matches!(claim, Ok(Claim::Won));
         let _ = tell.send(claim.map(|claim| match claim {
-            Claim::Won => request,
+            // A renewal has no invite that could be closed.
+            Claim::Won | Claim::InviteClosed => request,
             Claim::Lost(earlier) => earlier,
         }));
         let Some(_held) = won.then(|| self.hold(ticket)).flatten() else { return };

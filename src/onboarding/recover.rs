@@ -78,7 +78,7 @@ impl Onboarding {
                 if self.clock.now() - claimed_at < CODE_LIVES =>
             {
                 tracing::info!(instance = %id, "a grant code that was never sent is sent now");
-                self.provision(ticket, NewInstanceRow { instance, signature_key }, code).await;
+                self.provision(ticket, NewInstanceRow { instance, signature_key, invite: None }, code).await;
             }
             // Marked as sent, so that nobody sends it after it was called off.
             Ok(_) if self.may_send(ticket).await => {

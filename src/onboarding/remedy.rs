@@ -102,7 +102,8 @@ impl Onboarding {
             state: InstanceState::Provisioning,
             ..self.new_instance(browser, reference)
         };
-        let row = NewInstanceRow { instance, signature_key: SignatureKey::draw(&*self.entropy) };
+        let row =
+            NewInstanceRow { instance, signature_key: SignatureKey::draw(&*self.entropy), invite: None };
         let problem = Problem::new(ProblemKind::Orphaned, self.clock.now());
         let ticket = Ticket { instance: id, id: fresh_id(&*self.clock, &*self.entropy) };
         let summary = format!("Found at Cloud Elements as {} without a row here.", found.id);

@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
-use super::{Lease, NewInstanceRow, Storage, StorageError, Ticket, Work, instances, open_work, timeline};
+use super::{
+    Lease, NewInstanceRow, Storage, StorageError, Ticket, Work, instances, invites, open_work, timeline,
+};
 use crate::clock::to_milliseconds;
 use crate::elements::BrowserHash;
 use crate::oauth::{ErrorCode, GrantCode, StateHash};
@@ -46,6 +48,8 @@ pub enum Claim {
     Won,
     /// An earlier one had it.
     Lost(ClaimedRequest),
+    /// Nobody had it, and nobody has: its invite was revoked or used up.
+    InviteClosed,
 }
 
 fn code_place(id: &str) -> Place<'_> {
@@ -67,12 +71,22 @@ impl Storage {
         let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
         let signature_key = self.sealed_signature_key(&new.instance.id.to_string(), &new.signature_key);
         let ticket = Ticket { instance: new.instance.id, id: request.id };
-        let then = vec![
+        let mut then = vec![
             instances::making(&new.instance, signature_key),
             open_work::opening(ticket, Work::Provision, request.claimed_at, lease),
             timeline::line(ticket.instance, &step),
         ];
-        self.claim(state, Deciding { first: claiming(state, request, Some(code)), then }).await
+        let Some(invite) = new.invite else {
+            return self
+                .claim(state, Deciding { first: claiming(CLAIM, (state, request), Some(code)), then })
+                .await;
+        };
+        then.extend(invites::using(invite, ticket.instance, request.claimed_at));
+        let first = claiming(CLAIM_INVITED, (state, request), Some(code)).bind(invite);
+        if self.writer.write(Deciding { first, then }).await? {
+            return Ok(Claim::Won);
+        }
+        Ok(self.claimed_request(state).await?.map_or(Claim::InviteClosed, Claim::Lost))
     }
 
     /// Claims the state with a grant that renews an instance's access: request, open work and step, in one
@@ -94,7 +108,7 @@ impl Storage {
             forgetting_idle_codes(ticket.instance),
             timeline::line(ticket.instance, &step),
         ];
-        self.claim(state, Deciding { first: claiming(state, request, Some(code)), then }).await
+        self.claim(state, Deciding { first: claiming(CLAIM, (state, request), Some(code)), then }).await
     }
 
     /// The grant code of a piece of work that was not sent yet, with when it was claimed.
@@ -119,7 +133,8 @@ impl Storage {
         state: StateHash,
         request: &ClaimedRequest,
     ) -> Result<Claim, StorageError> {
-        self.claim(state, Deciding { first: claiming(state, request, None), then: Vec::new() }).await
+        let first = claiming(CLAIM, (state, request), None);
+        self.claim(state, Deciding { first, then: Vec::new() }).await
     }
 
     async fn claim(&self, state: StateHash, claim: Deciding) -> Result<Claim, StorageError> {
@@ -180,21 +195,29 @@ pub(super) fn forgetting_idle_codes(instance: Uuid) -> Statement {
     .bind(instance)
 }
 
-fn claiming(state: StateHash, request: &ClaimedRequest, code: Option<Vec<u8>>) -> Statement {
+const CLAIM: &str = "INSERT INTO authorization_requests (state_hash, id, browser, instance, code, error, reference, \
+     claimed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (state_hash) DO NOTHING";
+/// Whoever started in time may finish, so that its end does not matter here.
+const CLAIM_INVITED: &str = "INSERT INTO authorization_requests (state_hash, id, browser, instance, code, error, \
+     reference, claimed_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM invites WHERE id = $9 \
+     AND revoked_at IS NULL AND (uses IS NULL OR used < uses)) ON CONFLICT (state_hash) DO NOTHING";
+
+fn claiming(
+    sql: &'static str,
+    (state, request): (StateHash, &ClaimedRequest),
+    code: Option<Vec<u8>>,
+) -> Statement {
     let (instance, error) = match &request.trip {
         Trip::Granted(instance) => (Some(instance.to_string()), None),
         Trip::Denied(error) => (None, Some(error.as_str().to_owned())),
     };
-    Statement::new(
-        "INSERT INTO authorization_requests (state_hash, id, browser, instance, code, error, reference, \
-         claimed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (state_hash) DO NOTHING",
-    )
-    .bind(state.as_bytes().to_vec())
-    .bind(request.id)
-    .bind(request.browser.as_bytes().to_vec())
-    .bind(instance)
-    .bind(code)
-    .bind(error)
-    .bind(request.reference.to_string())
-    .bind(to_milliseconds(request.claimed_at))
+    Statement::new(sql)
+        .bind(state.as_bytes().to_vec())
+        .bind(request.id)
+        .bind(request.browser.as_bytes().to_vec())
+        .bind(instance)
+        .bind(code)
+        .bind(error)
+        .bind(request.reference.to_string())
+        .bind(to_milliseconds(request.claimed_at))
 }

@@ -29,6 +29,8 @@ pub struct NewInstanceRow {
     pub instance: Instance,
     /// For its event notifications.
     pub signature_key: SignatureKey,
+    /// The invite it came of.
+    pub invite: Option<Uuid>,
 }
 
 /// One step of an instance from state to state, as it is written down.

@@ -15,6 +15,7 @@ mod event_counts;
 mod event_query;
 mod events;
 mod instances;
+mod invites;
 mod missed_events;
 mod missed_work;
 mod notifications;
@@ -53,6 +54,7 @@ pub use events::{
     EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
 };
 pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
+pub use invites::InviteMark;
 pub use missed_events::{Ask, AskOutcome, Fill, FillOutcome, Filled, Hold, MissedEvents, Subscription};
 pub use missed_work::is_looked_at;
 pub use notifications::{Arrival, NewNotification};

@@ -115,6 +115,8 @@ pub fn routes(services: &mut ServiceConfig) {
             on("/reconnect/{token}", get().to(pages::reconnect_link))
                 .route(web::post().to(pages::reconnect_by_link)),
         )
+        .service(on("/invites/{token}", get().to(pages::invited)))
+        .service(on("/invites/{token}/connect", web::post().to(pages::connect_invited)))
         // The operator.
         .service(on("/admin", get().to(admin::home)))
         .service(
@@ -160,6 +162,9 @@ pub fn routes(services: &mut ServiceConfig) {
             on("/admin/instances/{id}/audiences", get().to(admin::audiences_form))
                 .route(web::post().to(admin::audiences)),
         )
+        .service(on("/admin/invites", get().to(admin::invites)).route(web::post().to(admin::create_invite)))
+        .service(on("/admin/invites/{id}", get().to(admin::invite)))
+        .service(on("/admin/invites/{id}/revoke", web::post().to(admin::revoke_invite)))
         .service(
             on("/admin/reconcile", get().to(admin::reconcile_page)).route(web::post().to(admin::reconcile)),
         )
@@ -173,6 +178,8 @@ pub fn routes(services: &mut ServiceConfig) {
             on("/api/v1/endpoints", get().to(api::endpoints)).route(web::post().to(api::create_endpoint)),
         )
         .service(on("/api/v1/endpoints/{id}", web::delete().to(api::delete_endpoint)))
+        .service(on("/api/v1/invites", get().to(api::invites)).route(web::post().to(api::create_invite)))
+        .service(on("/api/v1/invites/{id}", web::delete().to(api::revoke_invite)))
         .service(on("/api/v1/deliveries", get().to(api::deliveries)))
         .service(on("/api/v1/deliveries/{id}/redeliver", web::post().to(api::redeliver)));
 }

@@ -98,6 +98,7 @@ async fn console(browser: &Chromium, demo: &Demo) {
     events(browser, demo).await;
     passing_on(browser, demo).await;
     missed_events(browser, demo, &instance).await;
+    inviting(browser, demo).await;
     browser.open(&format!("{}/admin/doctor", demo.home)).await;
     browser.wait_for("h1", "Everything holds").await;
     browser.check("doctor").await;
@@ -157,6 +158,31 @@ async fn passing_on(browser: &Chromium, demo: &Demo) {
     browser.check("none to deliver again").await;
     browser.open(&format!("{}/admin/redeliveries", demo.home)).await;
     browser.check("nothing delivered again yet").await;
+}
+
+/// The operator invites a customer, and takes it back.
+async fn inviting(browser: &Chromium, demo: &Demo) {
+    browser.open(&format!("{}/admin/invites", demo.home)).await;
+    browser.check("no invite yet").await;
+    browser.type_into("#customer", "Ada's Bakery and Coffee House by the Harbour").await;
+    browser.click("form[action='/admin/invites'] button").await;
+    browser.wait_for("h1", "Link for Ada").await;
+    browser.check("an invite's link").await;
+    let link = browser.text("#link").await;
+    browser.open(&link).await;
+    browser.wait_for("main", "This link was made for Ada").await;
+    browser.check("invited").await;
+    browser.open(&format!("{}/admin/invites", demo.home)).await;
+    browser.wait_for("tbody", "opened").await;
+    browser.check("invites").await;
+    browser.click("tbody a").await;
+    browser.wait_for("main", "What happened").await;
+    browser.check("one invite").await;
+    browser.click("form[action$='/revoke'] button").await;
+    browser.wait_for("main", "revoked").await;
+    browser.open(&link).await;
+    browser.wait_for("h1", "This link was taken back").await;
+    browser.check("an invite that was taken back").await;
 }
 
 /// Cloud Elements has given up, and at first will not send again what it kept.

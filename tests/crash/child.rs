@@ -127,6 +127,7 @@ pub fn config(order: &Order) -> Config {
         },
         authorize_url_from: AuthorizeUrlFrom::Mailchimp,
         admin_password_hash: None,
+        connecting: gangway::config::Connecting::default(),
         trusted_proxies: Vec::new(),
         delivery_allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
         recovery_window: WINDOW,

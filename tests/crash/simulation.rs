@@ -113,6 +113,7 @@ impl Trial {
         let twice = self.random.random_range(0..5) == 0;
         for _ in 0..=u32::from(twice) {
             let grant = Grant {
+                invite: None,
                 state,
                 code: GrantCode::new(format!("code-{}-{number}", self.seed)),
                 browser: BrowserHash::of("browser"),

@@ -24,6 +24,7 @@ mod doctor;
 mod events;
 mod fake;
 mod http;
+mod invites;
 mod missed;
 mod observatory;
 mod process;

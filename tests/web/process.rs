@@ -218,3 +218,45 @@ fn api_keys_are_made_listed_and_revoked_before_the_first_start_and_beside_a_gang
     assert_eq!((&keys[1]["state"], &keys[1]["scope"]), (&"revoked".into(), &"read".into()));
     assert!(keys[1]["expires_at"].as_str().unwrap().ends_with('Z') && keys[0]["expires_at"].is_null());
 }
+
+#[test]
+fn invites_are_made_listed_and_taken_back_beside_a_gangway_that_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = with_settings(folder.path(), &[&["invite"], arguments].concat()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (_serving, lines) = ready(with_settings(folder.path(), &["serve"]));
+    let address = lines.last().unwrap().rsplit(' ').next().unwrap().to_owned();
+    let (code, link, words) =
+        run(&["create", "--customer", "Ada", "--ttl", "2d", "--tag", "eu", "--tag", "vip"]);
+    assert_eq!((code, link.lines().count()), (Some(0), 1), "{words}");
+    assert!(link.starts_with(&format!("{address}/invites/")) && words.contains("for Ada"), "{link}");
+    for (wrong, code) in [
+        (&["--customer", ""][..], 1),
+        (&["--customer", "Ada", "--ttl", "1m"], 1),
+        (&["--customer", "Ada", "--ttl", "soon"], 2),
+        (&["--customer", "Ada", "--uses", "0"], 1),
+        (&["--customer", "Ada", "--return-url", "https://evil.example"], 1),
+        (&[], 2),
+    ] {
+        assert_eq!(run(&[&["create"], wrong].concat()).0, Some(code), "{wrong:?}");
+    }
+    let (_, made, _) = run(&["create", "--customer", "Eve", "--any-number", "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    assert!(made["uses"].is_null() && made["url"].as_str().unwrap().contains("/invites/"));
+    let (_, json, _) = run(&["list", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&list[1]["state"], &list[1]["tags"]), (&"created".into(), &serde_json::json!(["eu", "vip"])));
+    let id = list[1]["id"].as_str().unwrap();
+    assert_eq!(
+        (run(&["revoke", id]).0, run(&["revoke", id]).0, run(&["revoke", "x"]).0),
+        (Some(0), Some(1), Some(2))
+    );
+    let (_, table, _) = run(&["list"]);
+    assert!(
+        table.contains("revoked") && table.contains("created") && !table.contains("/invites/"),
+        "{table}"
+    );
+}

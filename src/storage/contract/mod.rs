@@ -4,6 +4,7 @@
 mod api_keys;
 mod audiences;
 mod deliveries;
+mod invites;
 mod looking;
 mod missed;
 mod onboarding;
@@ -128,7 +129,7 @@ impl Bench {
             version: 0,
             state: InstanceState::Provisioning,
         };
-        NewInstanceRow { instance, signature_key: SignatureKey::draw(self.entropy()) }
+        NewInstanceRow { invite: None, instance, signature_key: SignatureKey::draw(self.entropy()) }
     }
 
     /// A claimed request for `trip`.

@@ -6,6 +6,7 @@ mod deliveries;
 mod doctor;
 mod events;
 mod instances;
+mod invites;
 mod missed;
 mod reconcile;
 mod sign_in;
@@ -24,6 +25,7 @@ pub use deliveries::{
 pub use doctor::doctor;
 pub use events::{event, events, live, live_feed, payload};
 pub use instances::{instance, instances};
+pub use invites::{create as create_invite, invite, invites, revoke as revoke_invite};
 pub use missed::ask_again;
 pub use reconcile::{reconcile, reconcile_page};
 pub use sign_in::{Console, first_sign_in, first_sign_in_form, sign_in, sign_in_form, sign_out};

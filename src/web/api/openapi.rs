@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::{deliveries, endpoints, events};
+use super::{deliveries, endpoints, events, invites};
 use crate::web::failure::Problem;
 
 #[derive(OpenApi)]
@@ -19,7 +19,7 @@ use crate::web::failure::Problem;
     ),
     paths(
         document, events::list, events::one, endpoints::list, endpoints::create, endpoints::delete, deliveries::list,
-        deliveries::redeliver
+        deliveries::redeliver, invites::list, invites::create, invites::revoke
     ),
     components(schemas(Problem)),
     modifiers(&Keys)

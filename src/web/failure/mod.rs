@@ -56,6 +56,12 @@ pub enum Failure {
     /// A reconnect link that has ended, or never was one.
     #[error("refused: no such link, or it has ended")]
     LinkEnded,
+    /// An invite that was revoked or used up while its customer was at MailChimp.
+    #[error("refused: the invite was revoked or used up meanwhile")]
+    InviteClosed,
+    /// A start without an invite, where one is needed.
+    #[error("refused: only an invite leads to the provider")]
+    InvitedOnly,
     /// What was asked does not fit how the instance stands.
     #[error("refused: the instance is {0}")]
     Conflict(&'static str),
@@ -229,7 +235,7 @@ impl ResponseError for Failure {
             Self::Field(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::AuthorizeUrl(_) | Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::Conflict(_) | Self::NotRepeatable => StatusCode::CONFLICT,
-            Self::CrossOrigin | Self::Key(KeyRefused::ReadOnly) => StatusCode::FORBIDDEN,
+            Self::CrossOrigin | Self::InvitedOnly | Self::Key(KeyRefused::ReadOnly) => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInFirst(Some(_)) => StatusCode::SEE_OTHER,
             Self::SignInFirst(None)
@@ -237,7 +243,7 @@ impl ResponseError for Failure {
             | Self::SignatureMismatch(_)
             | Self::Key(KeyRefused::Missing | KeyRefused::Invalid) => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Gone | Self::LinkEnded => StatusCode::GONE,
+            Self::Gone | Self::LinkEnded | Self::InviteClosed => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Storage(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -93,6 +93,24 @@ impl Failure {
                 &["For your safety such a link works for a week.", "Ask whoever sent it for a new one."],
                 Next::Nothing,
             ),
+            Self::InviteClosed => words(
+                "invite_closed",
+                "This link cannot be used any more",
+                &[
+                    "It was used up or taken back while you were at MailChimp. Your approval was not used, and nothing was connected.",
+                    "Ask whoever sent the link for a new one.",
+                ],
+                Next::Nothing,
+            ),
+            Self::InvitedOnly => words(
+                "invited_only",
+                "You need a link of your own",
+                &[
+                    "Connecting starts with a link that was made for you.",
+                    "Ask us for one; nothing was shared.",
+                ],
+                Next::Nothing,
+            ),
             Self::Conflict(_) => words(
                 "conflict",
                 "That does not fit how it stands",

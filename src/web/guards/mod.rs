@@ -2,6 +2,7 @@
 //! middleware. Each refuses with a response.
 
 mod api_key;
+mod invite_link;
 mod operator;
 mod rate_limit;
 mod reconnect_link;
@@ -9,6 +10,7 @@ mod same_origin;
 mod session;
 
 pub use api_key::{ApiKey, KeyRefused, Read, Write};
+pub use invite_link::InviteLink;
 pub use operator::SignedIn;
 pub use rate_limit::{Admitted, RateLimit};
 pub use reconnect_link::{RECONNECT_LINK_LIFETIME, ReconnectLink};

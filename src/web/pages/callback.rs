@@ -28,19 +28,19 @@ pub async fn callback(
     let response = AuthorizationResponse::parse(request.query_string())?;
     let browser = session.browser().ok_or(Failure::NoCookie)?;
     let state = response.state().hash();
-    let renews = match session.pending().find(state, app.clock.now()) {
-        Ok(pending) => pending.renews,
+    let (renews, invite) = match session.pending().find(state, app.clock.now()) {
+        Ok(pending) => (pending.renews, pending.invite),
         Err(refusal) => {
             // A reload after the pending entry has gone leads the same browser to the same result.
             let earlier = app.storage.claimed_request(state).await?;
             let earlier = earlier.filter(|earlier| earlier.browser == browser).ok_or(refusal)?;
-            return Ok(see(app.onboarding.page_of(&earlier).await?));
+            return see(app.onboarding.page_of(&earlier).await?);
         }
     };
     let patience = app.config.limits.callback_patience;
     let arrived = match (response, renews) {
         (AuthorizationResponse::Granted { code, .. }, renews) => {
-            let grant = Grant { state, code, browser, reference };
+            let grant = Grant { state, code, browser, reference, invite };
             match renews {
                 Some(instance) => app.onboarding.renew(instance, grant, patience).await?,
                 None => app.onboarding.accept(grant, patience).await?,
@@ -59,15 +59,16 @@ pub async fn callback(
         }
     };
     app.checkpoints.reached(Point::BeforeRedirect).await;
-    Ok(see(arrived))
+    see(arrived)
 }
 
-fn see(arrived: Arrived) -> HttpResponse {
+fn see(arrived: Arrived) -> Result<HttpResponse, Failure> {
     let page = match arrived {
         Arrived::Instance(id) => page_of(id),
         Arrived::Request(id) => format!("/authorization-requests/{id}"),
+        Arrived::ClosedInvite => return Err(Failure::InviteClosed),
     };
-    see_other(&page)
+    Ok(see_other(&page))
 }
 
 /// `GET /authorization-requests/{id}`: what became of a trip whose browser has no instance to see: it
@@ -84,7 +85,7 @@ pub async fn authorization_request(
         Trip::Denied(error) => not_granted(error, &claimed, &app).show(),
         Trip::Granted(instance) => match app.onboarding.page_of(&claimed).await? {
             Arrived::Request(_) => renewal_elsewhere(&app, &claimed, instance).await,
-            here @ Arrived::Instance(_) => Ok(see(here)),
+            here => see(here),
         },
     }
 }

@@ -3,11 +3,10 @@
 
 use actix_web::{HttpResponse, web};
 use url::Url;
-use uuid::Uuid;
 
-use crate::config::AuthorizeUrlFrom;
+use crate::config::{AuthorizeUrlFrom, ConnectAccess};
 use crate::mailchimp::with_state;
-use crate::oauth::State;
+use crate::oauth::{Purpose, State};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{Admitted, BrowserSession};
@@ -19,18 +18,21 @@ pub async fn connect(
     session: BrowserSession,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    start(&app, &session, None).await
+    if app.config.connecting.access == ConnectAccess::Invite {
+        return Err(Failure::InvitedOnly);
+    }
+    start(&app, &session, Purpose::Connect).await
 }
 
-/// Starts a trip, for a new instance or to renew one.
+/// Starts a trip.
 pub(super) async fn start(
     app: &Gangway,
     session: &BrowserSession,
-    renews: Option<Uuid>,
+    purpose: Purpose,
 ) -> Result<HttpResponse, Failure> {
     let state = State::draw(&*app.entropy);
     let authorize_url = authorize_url(app, &state).await?;
-    session.set_pending(&*app.entropy, |pending| pending.begin(state.hash(), renews, app.clock.now()))?;
+    session.set_pending(&*app.entropy, |pending| pending.begin(state.hash(), purpose, app.clock.now()))?;
     metrics::counter!("gangway_starts_total").increment(1);
     Ok(see_other(authorize_url.as_str()))
 }

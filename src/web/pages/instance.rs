@@ -3,6 +3,7 @@
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use url::Url;
 use uuid::Uuid;
 
 use super::stopped::stopped;
@@ -45,6 +46,8 @@ struct ConnectedPage {
     webhook_url: String,
     manage: String,
     simulator_control: Option<String>,
+    /// Where an invite said the customer goes afterwards, and its host.
+    back: Option<(String, String)>,
     reference: String,
 }
 
@@ -157,8 +160,16 @@ async fn connected(
         webhook_url: app.cloud_elements.audience_webhook_url(&instance.element),
         manage: page_of(instance.id),
         simulator_control: app.config.demo.as_ref().map(|demo| demo.control_url.clone()),
+        back: back(app, instance).await?,
         reference: instance.reference.to_string(),
     })
+}
+
+/// The setting may have changed since the invite was made.
+async fn back(app: &Gangway, instance: &Instance) -> Result<Option<(String, String)>, StorageError> {
+    let url = app.storage.return_url(instance.id).await?;
+    let url = url.filter(|url| app.config.connecting.return_urls.allow(url));
+    Ok(url.and_then(|url| Some((url.clone(), Url::parse(&url).ok()?.host_str()?.to_owned()))))
 }
 
 fn failed(app: &Gangway, instance: &Instance, problem: &Problem) -> ProblemPage {

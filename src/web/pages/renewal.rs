@@ -8,6 +8,7 @@ use super::connect::start;
 use super::instance::{finishing_elsewhere, page_of, visible};
 use super::stopped::StoppedPage;
 use crate::elements::{Instance, InstanceState};
+use crate::oauth::Purpose;
 use crate::reference::Reference;
 use crate::storage::ClaimedRequest;
 use crate::web::Gangway;
@@ -24,7 +25,7 @@ pub async fn reconnect(
 ) -> Result<HttpResponse, Failure> {
     let instance = visible(&app, &session, &id).await?;
     renewable(&instance)?;
-    start(&app, &session, Some(instance.id)).await
+    start(&app, &session, Purpose::Renew(instance.id)).await
 }
 
 /// `GET /reconnect/{token}`: says what it is for, and does nothing.
@@ -43,7 +44,7 @@ pub async fn reconnect_by_link(
 ) -> Result<HttpResponse, Failure> {
     let instance = app.storage.instance(link.instance).await?.ok_or(Failure::LinkEnded)?;
     renewable(&instance)?;
-    start(&app, &session, Some(instance.id)).await
+    start(&app, &session, Purpose::Renew(instance.id)).await
 }
 
 /// `POST /instances/{id}/keep-account`

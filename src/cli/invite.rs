@@ -1,0 +1,150 @@
+//! `gangway invite`: links for named customers. Runs beside a Gangway that serves. What a script takes goes to standard
+//! output, the words to standard error.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Subcommand;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use super::beside;
+use crate::app::Surroundings;
+use crate::config::Config;
+use crate::config::setting::duration;
+use crate::entropy::fresh_id;
+use crate::invite::{Draft, Invite, InviteToken};
+use crate::storage::{Storage, TokenHash};
+
+/// Longer lists are the API's.
+const MOST: usize = 1000;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make an invite and print its link, this once.
+    Create(Create),
+    /// List the invites, the newest first; no link is shown.
+    List {
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take an invite back: its link ends at once.
+    Revoke {
+        /// Its id, from the list.
+        id: Uuid,
+    },
+}
+
+#[derive(clap::Args)]
+pub(super) struct Create {
+    /// For whom, as they will read it.
+    #[arg(long)]
+    customer: String,
+    /// Good for so long, from 1h to 30d.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "7d")]
+    ttl: Duration,
+    /// How many accounts may be connected with it.
+    #[arg(long, default_value_t = 1, conflicts_with = "any_number")]
+    uses: u32,
+    /// As many accounts as come may be connected with it.
+    #[arg(long)]
+    any_number: bool,
+    /// A tag for the instance; may be given several times.
+    #[arg(long = "tag")]
+    tags: Vec<String>,
+    /// Where the customer goes afterwards; must be allowed by `RETURN_URLS`.
+    #[arg(long, value_name = "URL")]
+    return_url: Option<String>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what is asked; exit 1 where an invite to be revoked is not there.
+pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let (config, surroundings, storage) = beside().await?;
+    let now = surroundings.clock.now();
+    let outcome = match command {
+        Command::Create(arguments) => create(&config, &surroundings, &storage, arguments).await,
+        Command::List { json } => list(&storage, json, now).await,
+        Command::Revoke { id } => revoke(&storage, id, now).await,
+    };
+    storage.close().await;
+    outcome
+}
+
+async fn create(
+    config: &Config,
+    surroundings: &Surroundings,
+    storage: &Storage,
+    arguments: Create,
+) -> anyhow::Result<ExitCode> {
+    let Create { customer, ttl, uses, any_number, tags, return_url, json } = arguments;
+    let uses = (!any_number).then_some(uses);
+    let checked = Draft { customer, ttl: Some(ttl), uses, tags, return_url }
+        .checked(&config.connecting.return_urls)
+        .map_err(|no| anyhow!("--{} {}", no.field.replace('_', "-"), no.why))?;
+    let now = surroundings.clock.now();
+    let invite = checked.made(fresh_id(&*surroundings.clock, &*surroundings.entropy), now);
+    let token = InviteToken::draw(&*surroundings.entropy);
+    storage.add_invite(&invite, TokenHash::of(token.expose())).await?;
+    let url = format!("{}/invites/{}", config.public_url.origin(), token.expose());
+    if json {
+        let mut shown = shown(&invite, now);
+        if let Value::Object(fields) = &mut shown {
+            fields.insert("url".to_owned(), url.into());
+        }
+        println!("{}", serde_json::to_string_pretty(&shown)?);
+    } else {
+        eprintln!("Invite {} for {}. Its link is shown this once:", invite.id, invite.customer);
+        println!("{url}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::Result<ExitCode> {
+    let mut invites = storage.invites(None, MOST).await?;
+    invites.truncate(MOST);
+    if as_json {
+        let shown: Vec<Value> = invites.iter().map(|invite| shown(invite, now)).collect();
+        println!("{}", serde_json::to_string_pretty(&shown)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{:36}  {:9}  {:6}  {:20}  CUSTOMER", "ID", "STATE", "USED", "ENDS");
+    for invite in &invites {
+        let used =
+            invite.uses.map_or_else(|| invite.used.to_string(), |uses| format!("{}/{uses}", invite.used));
+        let (state, ends) = (invite.state(now).as_str(), time_text(invite.expires_at).unwrap_or_default());
+        println!("{}  {state:9}  {used:6}  {ends:20}  {}", invite.id, invite.customer);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As the API shows it.
+fn shown(invite: &Invite, now: OffsetDateTime) -> Value {
+    let at = |at: Option<OffsetDateTime>| at.and_then(time_text);
+    json!({
+        "id": invite.id, "customer": invite.customer, "tags": invite.tags, "return_url": invite.return_url,
+        "uses": invite.uses, "used": invite.used, "state": invite.state(now).as_str(),
+        "created_at": time_text(invite.created_at), "expires_at": time_text(invite.expires_at),
+        "opened_at": at(invite.opened_at), "started_at": at(invite.started_at),
+        "connected_at": at(invite.connected_at), "revoked_at": at(invite.revoked_at),
+    })
+}
+
+fn time_text(at: OffsetDateTime) -> Option<String> {
+    at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
+}
+
+async fn revoke(storage: &Storage, id: Uuid, now: OffsetDateTime) -> anyhow::Result<ExitCode> {
+    if storage.revoke_invite(id, now).await? {
+        eprintln!("Revoked: its link has ended.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("There is no invite with this id that is not revoked; `gangway invite list` has them.");
+    Ok(ExitCode::FAILURE)
+}
