@@ -111,6 +111,7 @@ impl App {
     /// Runs until `shutdown` is cancelled, then ends live pages, requests, onboardings with deliveries, and the
     /// database, in this order.
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
+        self.gangway.storage.serve_under_present_key().await.map_err(io::Error::other)?;
         self.gangway.onboarding.start_background();
         self.gangway.deliveries.start_background();
         self.gangway.missed.start_background();

@@ -128,20 +128,28 @@ impl Sealer {
 
     /// The plain bytes, if `sealed` was sealed for this `place`.
     pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, DoesNotOpen> {
-        let (version, rest) = sealed.split_first().ok_or(DoesNotOpen)?;
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(DoesNotOpen)?;
-        if *version != VERSION {
-            return Err(DoesNotOpen);
-        }
-        let aad = place.bytes();
-        [Some(&self.current), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .find_map(|cipher| {
-                cipher.decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: &aad }).ok()
-            })
-            .ok_or(DoesNotOpen)
+        opened(&self.current, place, sealed)
+            .or_else(|error| self.previous.as_ref().map_or(Err(error), |key| opened(key, place, sealed)))
     }
+
+    /// The same value under the present key, where only the previous one opens it; `None` where it is under the
+    /// present one already.
+    pub fn renewed(&self, place: Place<'_>, sealed: &[u8]) -> Result<Option<Vec<u8>>, DoesNotOpen> {
+        if opened(&self.current, place, sealed).is_ok() {
+            return Ok(None);
+        }
+        self.open(place, sealed).map(|plain| Some(self.seal(place, &plain)))
+    }
+}
+
+fn opened(key: &XChaCha20Poly1305, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, DoesNotOpen> {
+    let (version, rest) = sealed.split_first().ok_or(DoesNotOpen)?;
+    let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(DoesNotOpen)?;
+    if *version != VERSION {
+        return Err(DoesNotOpen);
+    }
+    let payload = Payload { msg: ciphertext, aad: &place.bytes() };
+    key.decrypt(&XNonce::from(*nonce), payload).map_err(|_| DoesNotOpen)
 }
 
 impl fmt::Debug for Sealer {
@@ -188,6 +196,20 @@ mod tests {
         let sealed = Sealer::new(&old, None, entropy.clone()).seal(TOKEN, b"token");
         assert_eq!(Sealer::new(&new, Some(&old), entropy.clone()).open(TOKEN, &sealed).unwrap(), b"token");
         assert!(Sealer::new(&new, None, entropy).open(TOKEN, &sealed).is_err());
+    }
+
+    #[test]
+    fn only_what_the_previous_key_opens_is_renewed() {
+        let entropy = Arc::new(SeededEntropy::new(5));
+        let [old, new] = [SecretKey::draw(&*entropy), SecretKey::draw(&*entropy)];
+        let sealed = Sealer::new(&old, None, entropy.clone()).seal(TOKEN, b"token");
+        let both = Sealer::new(&new, Some(&old), entropy.clone());
+        let renewed = both.renewed(TOKEN, &sealed).unwrap().unwrap();
+        let alone = Sealer::new(&new, None, entropy);
+        assert_eq!(alone.open(TOKEN, &renewed).unwrap(), b"token");
+        assert!(both.renewed(TOKEN, &renewed).unwrap().is_none());
+        assert!(alone.renewed(TOKEN, &sealed).is_err());
+        assert!(both.renewed(Place { row: "2", ..TOKEN }, &sealed).is_err());
     }
 
     #[test]

@@ -3,17 +3,22 @@
 
 mod api_key;
 mod completions;
+mod backup;
 mod demo;
 mod doctor;
 mod invite;
 mod keygen;
 mod reconcile;
+mod rekey;
+mod restore;
 mod serve;
 mod simulator;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, Surroundings};
@@ -51,6 +56,12 @@ enum Command {
     /// Keys for the JSON API, `/api/v1`.
     #[command(subcommand)]
     ApiKey(api_key::Command),
+    /// Copy the database while Gangway serves.
+    Backup(backup::Arguments),
+    /// Go back to a copy, or only check it.
+    Restore(restore::Arguments),
+    /// Seal everything anew under another SECRET_KEY, while Gangway serves.
+    Rekey(rekey::Arguments),
     /// Print a fresh SECRET_KEY.
     Keygen,
     /// Print what makes a shell complete these commands.
@@ -68,6 +79,9 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Reconcile(arguments) => return reconcile::run(arguments).await,
         Command::Invite(command) => return invite::run(command).await,
         Command::ApiKey(command) => return api_key::run(command).await,
+        Command::Backup(arguments) => return backup::run(arguments).await,
+        Command::Restore(arguments) => return restore::run(arguments).await,
+        Command::Rekey(arguments) => return rekey::run(arguments).await,
         Command::Keygen => keygen::run(),
         Command::Completions(arguments) => completions::run(&arguments),
     }
@@ -83,13 +97,37 @@ fn leave_no_core() {
     }
 }
 
-/// What a command needs that works beside a Gangway that serves.
-async fn beside() -> anyhow::Result<(Config, Surroundings, Storage)> {
+/// What every command needs.
+fn settings() -> anyhow::Result<(Config, Surroundings)> {
     let config = Config::from_variables(&config::variables()?)?;
     telemetry::start(config.log)?;
-    let surroundings = Surroundings::default();
+    Ok((config, Surroundings::default()))
+}
+
+/// What a command needs that works beside a Gangway that serves.
+async fn beside() -> anyhow::Result<(Config, Surroundings, Storage)> {
+    let (config, surroundings) = settings()?;
     let storage = Storage::open_beside(&config.database_url, app::sealer(&config, &surroundings)).await?;
     Ok((config, surroundings, storage))
+}
+
+/// `1,200`
+fn with_commas(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// To the second.
+fn moment(at: OffsetDateTime) -> String {
+    let at = at.replace_nanosecond(0).unwrap_or(at);
+    at.format(&Rfc3339).unwrap_or_else(|_| at.to_string())
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.

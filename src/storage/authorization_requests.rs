@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::sealed::SealedColumn;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
@@ -15,7 +16,6 @@ use crate::clock::to_milliseconds;
 use crate::elements::BrowserHash;
 use crate::oauth::{ErrorCode, GrantCode, StateHash};
 use crate::reference::Reference;
-use crate::seal::Place;
 
 /// A trip to Mailchimp that came back, as it is kept.
 #[derive(Debug, Clone)]
@@ -52,10 +52,6 @@ pub enum Claim {
     InviteClosed,
 }
 
-fn code_place(id: &str) -> Place<'_> {
-    Place { table: "authorization_requests", column: "code", row: id }
-}
-
 impl Storage {
     /// Claims the state with a grant: request, instance and first step, in one transaction.
     #[expect(clippy::too_many_arguments, reason = "one transaction of four rows")]
@@ -68,7 +64,7 @@ impl Storage {
         (step, lease): (Step, Lease),
     ) -> Result<Claim, StorageError> {
         let id = request.id.to_string();
-        let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
+        let code = self.sealer.seal(SealedColumn::GrantCode.place(&id), code.expose().as_bytes());
         let signature_key = self.sealed_signature_key(&new.instance.id.to_string(), &new.signature_key);
         let ticket = Ticket { instance: new.instance.id, id: request.id };
         let mut then = vec![
@@ -99,7 +95,7 @@ impl Storage {
         (ticket, step, lease): (Ticket, Step, Lease),
     ) -> Result<Claim, StorageError> {
         let id = request.id.to_string();
-        let code = self.sealer.seal(code_place(&id), code.expose().as_bytes());
+        let code = self.sealer.seal(SealedColumn::GrantCode.place(&id), code.expose().as_bytes());
         let lock = Statement::new("UPDATE instances SET version = version WHERE id = $1");
         let then = vec![
             // Postgres holds the row from here on, so that it cannot be disconnected in between.
@@ -120,7 +116,8 @@ impl Storage {
         let id = ticket.id.to_string();
         let row = sqlx::query(query).bind(id.as_str()).fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(None) };
-        let code = self.sealer.open(code_place(&id), &row.try_get::<Vec<u8>, _>("code")?)?;
+        let code =
+            self.sealer.open(SealedColumn::GrantCode.place(&id), &row.try_get::<Vec<u8>, _>("code")?)?;
         let claimed_at = instances::moment(&row, "claimed_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let code = String::from_utf8(code)
             .map_err(|_| StorageError::Inconsistent("a grant code is no text".into()))?;

@@ -23,16 +23,21 @@ impl DatabaseFile {
     pub(super) fn claim(path: &str) -> Result<Self, OpenError> {
         let path = Path::new(path.split('?').next().unwrap_or(path));
         let failed = |source| OpenError::File { path: path.display().to_string(), source };
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        }
+        let held = Self::hold(path)?;
         // SQLite gives its -wal and -shm files the mode of the database file.
         private(path).map_err(failed)?;
+        if is_empty(path).map_err(failed)? && !is_empty(&lock_path(path)).map_err(failed)? {
+            return Err(OpenError::Emptied(path.display().to_string()));
+        }
+        Ok(held)
+    }
+
+    /// Takes the place of the file, whether or not it is there.
+    pub(super) fn hold(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::File { path: path.display().to_string(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path)).map_err(failed)?;
         let lock = private(&lock_path(path)).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) if is_empty(path).map_err(failed)? && !is_empty(&lock_path(path)).map_err(failed)? => {
-                Err(OpenError::Emptied(path.display().to_string()))
-            }
             Ok(()) => Ok(Self { lock }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.display().to_string())),
             Err(TryLockError::Error(source)) => Err(failed(source)),
@@ -74,10 +79,26 @@ fn is_empty(path: &Path) -> io::Result<bool> {
     Ok(std::fs::metadata(path)?.len() == 0)
 }
 
-fn lock_path(path: &Path) -> PathBuf {
+/// The file that a SQLite address names.
+pub(super) fn path_of(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite://")?;
+    Some(Path::new(path.split('?').next().unwrap_or(path)))
+}
+
+/// The folder that a file is in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The same name with more at its end.
+pub(super) fn beside_it(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(ending);
     name.into()
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    beside_it(path, ".lock")
 }
 
 fn private(path: &Path) -> io::Result<File> {

@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::rows::Insert;
+use super::sealed::SealedColumn;
 use super::statement::Statement;
 use super::writer::Write;
 use super::{Lease, NewNotification, OffReason, Storage, StorageError, Wanted, endpoints};
@@ -157,7 +158,7 @@ impl Storage {
         let Some(row) = row else { return Ok(None) };
         let id: String = row.try_get("id")?;
         let sealed: Vec<u8> = row.try_get("secret")?;
-        let secret = self.sealer.open(endpoints::secret_place(&id), &sealed)?;
+        let secret = self.sealer.open(SealedColumn::EndpointSecret.place(&id), &sealed)?;
         let misfit = || StorageError::Inconsistent(format!("endpoint {id} has no secret"));
         Ok(Some(Outgoing {
             url: row.try_get("url")?,

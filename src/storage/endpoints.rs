@@ -6,11 +6,11 @@ use sqlx::any::AnyRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::sealed::SealedColumn;
 use super::statement::Statement;
 use super::{Storage, StorageError, instances};
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::EventType;
-use crate::seal::Place;
 use crate::webhook::EndpointSecret;
 
 /// One endpoint.
@@ -84,10 +84,6 @@ impl OffReason {
 
 const COLUMNS: &str = "id, url, instances, tags, types, state, off_reason, failing_since, created_at";
 
-pub(super) fn secret_place(id: &str) -> Place<'_> {
-    Place { table: "endpoints", column: "secret", row: id }
-}
-
 impl Storage {
     /// Registers an endpoint.
     pub async fn add_endpoint(
@@ -96,7 +92,7 @@ impl Storage {
         secret: &EndpointSecret,
     ) -> Result<(), StorageError> {
         let id = endpoint.id.to_string();
-        let sealed = self.sealer.seal(secret_place(&id), secret.expose());
+        let sealed = self.sealer.seal(SealedColumn::EndpointSecret.place(&id), secret.expose());
         let types: Vec<&str> = endpoint.wanted.types.iter().map(|kind| kind.as_str()).collect();
         let insert = Statement::new(
             "INSERT INTO endpoints (id, url, secret, instances, tags, types, state, created_at) \

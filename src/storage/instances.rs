@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::endpoints::list;
+use super::sealed::SealedColumn;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
@@ -15,7 +16,6 @@ use super::{
 };
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};
-use crate::seal::Place;
 
 const COLUMNS: &str = "id, state, name, customer, tags, element, reference, browser, element_instance_id, events_enabled, \
      connected_at, problem_kind, problem_detail, problem_since, created_at, first_event_at, last_event_at, \
@@ -91,18 +91,6 @@ pub(super) fn by_element_instance() -> String {
     format!("SELECT {COLUMNS} FROM instances WHERE element_instance_id = $1 ORDER BY id DESC LIMIT 1")
 }
 
-fn signature_key_place(id: &str) -> Place<'_> {
-    Place { table: "instances", column: "signature_key", row: id }
-}
-
-fn kept_answer_place(id: &str) -> Place<'_> {
-    Place { table: "instances", column: "kept_answer", row: id }
-}
-
-fn token_place(id: &str) -> Place<'_> {
-    Place { table: "instances", column: "token", row: id }
-}
-
 impl Storage {
     /// One instance.
     pub async fn instance(&self, id: Uuid) -> Result<Option<Instance>, StorageError> {
@@ -155,7 +143,7 @@ impl Storage {
             sqlx::query(sqlx::AssertSqlSafe(query)).bind(id.as_str()).fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(None) };
         let sealed: Vec<u8> = row.try_get("signature_key")?;
-        let key = self.sealer.open(signature_key_place(&id), &sealed)?;
+        let key = self.sealer.open(SealedColumn::SignatureKey.place(&id), &sealed)?;
         let key = String::from_utf8(key).ok().and_then(SignatureKey::from_stored);
         let key =
             key.ok_or_else(|| StorageError::Inconsistent(format!("instance {id} has no signature key")))?;
@@ -170,7 +158,7 @@ impl Storage {
             .fetch_optional(&self.readers)
             .await?;
         let Some(sealed) = sealed.flatten().filter(|sealed| !sealed.is_empty()) else { return Ok(None) };
-        let token = self.sealer.open(token_place(&id), &sealed)?;
+        let token = self.sealer.open(SealedColumn::Token.place(&id), &sealed)?;
         let token = String::from_utf8(token)
             .map_err(|_| StorageError::Inconsistent(format!("the token of instance {id} is no text")))?;
         Ok(Some(token.into()))
@@ -185,7 +173,7 @@ impl Storage {
                 .fetch_optional(&self.readers)
                 .await?;
         let Some(sealed) = sealed.flatten() else { return Ok(None) };
-        Ok(Some(self.sealer.open(kept_answer_place(&id), &sealed)?))
+        Ok(Some(self.sealer.open(SealedColumn::KeptAnswer.place(&id), &sealed)?))
     }
 
     /// Writes a transition with its line on the timeline, if nobody else has written one since the row was
@@ -195,11 +183,14 @@ impl Storage {
         let id = after.id.to_string();
         let token = match token {
             Token::Keep => None,
-            Token::Put(token) => Some(self.sealer.seal(token_place(&id), token.expose_secret().as_bytes())),
+            Token::Put(token) => {
+                Some(self.sealer.seal(SealedColumn::Token.place(&id), token.expose_secret().as_bytes()))
+            }
             // An empty value takes the place of a sealed one.
             Token::Destroy => Some(Vec::new()),
         };
-        let kept_answer = kept_answer.map(|answer| self.sealer.seal(kept_answer_place(&id), answer));
+        let kept_answer =
+            kept_answer.map(|answer| self.sealer.seal(SealedColumn::KeptAnswer.place(&id), answer));
         let (upstream, problem) = (after.state.connection(), after.state.problem());
         let first = Statement::new(
             "UPDATE instances SET version = version + 1, state = $3, token = COALESCE($4, token), \
@@ -263,7 +254,7 @@ impl Storage {
     }
 
     pub(super) fn sealed_signature_key(&self, id: &str, key: &SignatureKey) -> Vec<u8> {
-        self.sealer.seal(signature_key_place(id), key.expose().as_bytes())
+        self.sealer.seal(SealedColumn::SignatureKey.place(id), key.expose().as_bytes())
     }
 }
 

@@ -6,7 +6,9 @@ mod api_keys;
 mod arrivals;
 mod audience_webhooks;
 mod authorization_requests;
+mod back_up;
 mod checks;
+mod database_copy;
 mod database_file;
 mod deliveries;
 mod delivery_work;
@@ -24,8 +26,11 @@ mod operators;
 mod read_back;
 mod recipients;
 mod redeliveries;
+mod rekey;
+mod restore;
 mod retention;
 mod rows;
+mod sealed;
 mod statement;
 mod timeline;
 mod writer;
@@ -41,11 +46,13 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
-use crate::seal::{DoesNotOpen, Place, Sealer};
+use crate::seal::{DoesNotOpen, Sealer};
 pub use api_keys::{ApiKeyRow, Scope};
 pub use arrivals::Arrivals;
 pub use audience_webhooks::{AudienceWebhook, Looked, Origin};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
+pub use back_up::{BackUpError, back_up};
+pub use database_copy::{CopyError, DatabaseCopy};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState};
 pub use delivery_work::{Attempt, Outgoing, Verdict};
 pub use endpoints::{Endpoint, EndpointState, OffReason, Wanted};
@@ -62,7 +69,10 @@ pub use open_work::{Lease, OpenWork, Ticket, Work};
 pub use operators::{Operator, TokenHash};
 pub use recipients::Recipient;
 pub use redeliveries::{Again, Redelivery, RedeliveryState};
+pub use rekey::{RekeyError, RekeyProgress, Rekeyed};
+pub use restore::{RestoreError, Restored, check_copy, restore};
 pub use retention::Sizes;
+pub use sealed::{SealedColumn, Unopened};
 use statement::Statement;
 pub use timeline::Step;
 use writer::{Checkpoints, Writer};
@@ -274,16 +284,17 @@ impl Storage {
 
     /// Writes a row of its own, durably, and reads it back.
     pub async fn try_out(&self) -> Result<(), StorageError> {
-        const TRIED: Place<'static> = Place { table: "settings", column: "value", row: "tried_out" };
+        const TRIED: &str = "tried_out";
         let write = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         // Sealed, it differs every time: SQLite does not write a row that is there already.
-        let sealed = self.sealer.seal(TRIED, b"gangway");
-        self.writer.write(Statement::new(write).bind(TRIED.row).bind(sealed)).await?;
-        sqlx::query("SELECT value FROM settings WHERE name = $1")
-            .bind(TRIED.row)
-            .fetch_one(&self.readers)
-            .await?;
-        Ok(())
+        let sealed = self.sealer.seal(SealedColumn::Setting.place(TRIED), b"gangway");
+        self.writer.write(Statement::new(write).bind(TRIED).bind(sealed)).await?;
+        self.setting(TRIED).await.map(drop)
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let query = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1");
+        Ok(query.bind(name).fetch_optional(&self.readers).await?)
     }
 
     /// Whether the newest sealed row opens, and the key check.
@@ -304,20 +315,22 @@ impl Storage {
         self.readers.close().await;
     }
 
-    /// A value that only the right key opens is sealed at the first start and opened at every other.
+    /// A value that only the right key opens is sealed at the first start and opened at every other; so is what
+    /// the last key that a Gangway served with has sealed.
     async fn check_key(&self) -> Result<(), OpenError> {
-        const CHECK: Place<'static> = Place { table: "settings", column: "value", row: "key_check" };
-        let known: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
-            .bind(CHECK.row)
-            .fetch_optional(&self.readers)
-            .await?;
-        if let Some(sealed) = known {
-            return self.sealer.open(CHECK, &sealed).map(|_| ()).map_err(|_| OpenError::WrongKey);
+        const KEY_CHECK: &str = "key_check";
+        let in_use = SealedColumn::Setting.place(rekey::KEY_IN_USE);
+        let check = SealedColumn::KeyCheck.place(KEY_CHECK);
+        if let Some(sealed) = self.setting(rekey::KEY_IN_USE).await? {
+            self.sealer.open(in_use, &sealed).map_err(|_| OpenError::WrongKey)?;
         }
-        let check = Statement::new("INSERT INTO settings (name, value) VALUES ($1, $2)")
-            .bind(CHECK.row)
-            .bind(self.sealer.seal(CHECK, b"gangway"));
-        self.writer.write(check).await?;
+        if let Some(sealed) = self.setting(KEY_CHECK).await? {
+            return self.sealer.open(check, &sealed).map(|_| ()).map_err(|_| OpenError::WrongKey);
+        }
+        let insert = Statement::new("INSERT INTO settings (name, value) VALUES ($1, $2)")
+            .bind(KEY_CHECK)
+            .bind(self.sealer.seal(check, b"gangway"));
+        self.writer.write(insert).await?;
         Ok(())
     }
 }

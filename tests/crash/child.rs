@@ -22,6 +22,7 @@ pub struct Order {
     pub port: u16,
     pub folder: std::path::PathBuf,
     pub secret_key: String,
+    pub previous_key: Option<String>,
     pub simulator: String,
     pub user_secret: String,
     pub organization_secret: String,
@@ -111,7 +112,7 @@ pub fn config(order: &Order) -> Config {
         listen_addr: ([127, 0, 0, 1], order.port).into(),
         database_url: database_url(&order.folder).into(),
         secret_key: SecretKey::parse(&order.secret_key).unwrap(),
-        secret_key_previous: None,
+        secret_key_previous: order.previous_key.as_deref().map(|key| SecretKey::parse(key).unwrap()),
         mailchimp: MailchimpApp {
             client_id: CLIENT_ID.into(),
             client_secret: CLIENT_SECRET.into(),

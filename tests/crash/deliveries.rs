@@ -4,25 +4,24 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gangway::app::{Surroundings, sealer};
 use gangway::clock::{Clock, SystemClock};
 use gangway::entropy::{SystemEntropy, fresh_id};
-use gangway::seal::{Sealer, SecretKey};
 use gangway::storage::{Endpoint, EndpointState, Storage, Wanted};
 use gangway::webhook::EndpointSecret;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::child::{Running, database_url};
+use crate::child::{Running, config, database_url};
 use crate::flood::number;
 use crate::kill::Stage;
 use crate::receiver::{Mood, Receiver};
 use crate::sender::Sender;
 
 /// As an operator would have, through the database.
-async fn register(stage: &Stage, url: &str) {
+pub async fn register(stage: &Stage, url: &str) {
     let entropy = Arc::new(SystemEntropy::default());
-    let key = SecretKey::parse(&stage.order.secret_key).unwrap();
-    let sealer = Sealer::new(&key, None, entropy.clone());
+    let sealer = sealer(&config(&stage.order), &Surroundings::default());
     let storage = Storage::open_beside(&database_url(&stage.order.folder).into(), sealer).await.unwrap();
     let endpoint = Endpoint {
         id: fresh_id(&SystemClock, &*entropy),

@@ -1,5 +1,6 @@
 //! `kill -9`, at every named point and at random. The other side lives on in this process.
 
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,7 @@ impl Stage {
             port,
             folder: folder.path().join("data"),
             secret_key: SecretKey::draw(&SystemEntropy::default()).expose(),
+            previous_key: None,
             simulator: simulator.origin(),
             user_secret: simulator.user_secret().into(),
             organization_secret: simulator.organization_secret().into(),
@@ -63,7 +65,8 @@ impl Stage {
     /// The same as settings of the binary.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let order = &self.order;
-        vec![
+        let previous = order.previous_key.iter().map(|key| ("SECRET_KEY_PREVIOUS", key.clone()));
+        let settings = [
             ("PUBLIC_URL", self.origin.clone()),
             ("LISTEN_ADDR", format!("127.0.0.1:{}", order.port)),
             ("DATABASE_URL", database_url(&order.folder)),
@@ -73,7 +76,24 @@ impl Stage {
             ("CLOUD_ELEMENTS_URL", format!("{}/elements/api-v2", order.simulator)),
             ("CLOUD_ELEMENTS_USER_SECRET", order.user_secret.clone()),
             ("CLOUD_ELEMENTS_ORGANIZATION_SECRET", order.organization_secret.clone()),
-        ]
+        ];
+        settings.into_iter().chain(previous).collect()
+    }
+
+    /// The binary, about to run a command beside this Gangway or without it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gangway"));
+        command.args(arguments).env_clear().envs(self.settings()).current_dir("/");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end; answers whether it went well, and what it said.
+    pub async fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = self.command(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
     }
 
     fn stopping_at(&self, point: &str) -> Order {

@@ -31,6 +31,7 @@ mod power;
 #[path = "../web/receiver.rs"]
 #[expect(dead_code, reason = "the receiver of the HTTP suite; one of its moods is needed here")]
 mod receiver;
+mod rekey;
 mod sender;
 mod simulation;
 mod upstream;
