@@ -53,10 +53,10 @@ pub enum RekeyError {
 }
 
 /// One value and what takes its place.
-struct Renewal {
-    row: String,
-    sealed: Vec<u8>,
-    renewed: Vec<u8>,
+pub(super) struct Renewal {
+    pub(super) row: String,
+    pub(super) sealed: Vec<u8>,
+    pub(super) renewed: Vec<u8>,
 }
 
 /// The values of one transaction. Answers how many were replaced.
@@ -158,7 +158,12 @@ impl Storage {
         renewals
     }
 
-    async fn replace(&self, column: SealedColumn, renewals: &[Renewal]) -> Result<u64, StorageError> {
+    /// Puts the new values in the place of the old ones, where those are still there; answers how many were.
+    pub(super) async fn replace(
+        &self,
+        column: SealedColumn,
+        renewals: &[Renewal],
+    ) -> Result<u64, StorageError> {
         let statement = |Renewal { row, sealed, renewed }: &Renewal| {
             let replace = Statement::new(column.texts().replace);
             replace.bind(row.as_str()).bind(sealed.clone()).bind(renewed.clone())

@@ -18,21 +18,26 @@ use crate::kill::Stage;
 use crate::receiver::{Mood, Receiver};
 use crate::sender::Sender;
 
-/// As an operator would have, through the database.
-pub async fn register(stage: &Stage, url: &str) {
+/// As an operator would have, through the database; so many endpoints with one secret.
+pub async fn register(stage: &Stage, url: &str, wanted: Wanted, count: usize) -> EndpointSecret {
     let entropy = Arc::new(SystemEntropy::default());
     let sealer = sealer(&config(&stage.order), &Surroundings::default());
     let storage = Storage::open_beside(&database_url(&stage.order.folder).into(), sealer).await.unwrap();
-    let endpoint = Endpoint {
-        id: fresh_id(&SystemClock, &*entropy),
-        url: url.to_owned(),
-        wanted: Wanted::default(),
-        state: EndpointState::On,
-        failing_since: None,
-        created_at: SystemClock.now(),
-    };
-    storage.add_endpoint(&endpoint, &EndpointSecret::draw(&*entropy)).await.unwrap();
+    let secret = EndpointSecret::draw(&*entropy);
+    let endpoints: Vec<Endpoint> = (0..count)
+        .map(|_| Endpoint {
+            id: fresh_id(&SystemClock, &*entropy),
+            url: url.to_owned(),
+            wanted: wanted.clone(),
+            state: EndpointState::On,
+            failing_since: None,
+            created_at: SystemClock.now(),
+        })
+        .collect();
+    let adding = endpoints.iter().map(|endpoint| storage.add_endpoint(endpoint, &secret));
+    futures_util::future::try_join_all(adding).await.unwrap();
     storage.close().await;
+    secret
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +48,7 @@ async fn killed_again_and_again_while_passing_on_everything_stored_arrives() {
     let stage = Stage::set().await;
     let mut child = Running::start(&stage.order);
     let receiver = Receiver::start(Mood::Good(1)).await;
-    register(&stage, &receiver.url).await;
+    register(&stage, &receiver.url, Wanted::default(), 1).await;
     let sender = Arc::new(Sender::connect(&stage).await);
     let flood = sender.flood(seed);
     for _ in 0..loops {

@@ -58,6 +58,7 @@ impl Trial {
             port: 9,
             folder: folder.to_owned(),
             secret_key: SecretKey::draw(&SystemEntropy::default()).expose(),
+            previous_key: None,
             simulator: upstream.origin.clone(),
             user_secret: "u".into(),
             organization_secret: "o".into(),

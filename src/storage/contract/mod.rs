@@ -3,8 +3,10 @@
 
 mod api_keys;
 mod audiences;
+mod copies;
 mod deliveries;
 mod invites;
+mod keys;
 mod looking;
 mod missed;
 mod onboarding;
