@@ -260,3 +260,24 @@ fn invites_are_made_listed_and_taken_back_beside_a_gangway_that_serves() {
         "{table}"
     );
 }
+
+#[test]
+fn a_copy_that_cannot_be_made_or_gone_back_to_is_one_clear_sentence_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("text.db"), "a text").unwrap();
+    let postgres = "postgres://gangway:canary-password@127.0.0.1:1/gangway";
+    for (arguments, database, words) in [
+        (&["backup", "copy.db"][..], "sqlite://data/gangway.db", "there is no database at data/gangway.db"),
+        (&["backup", "copy.db"], postgres, "pg_dump --format=custom --file=copy.db --host=127.0.0.1"),
+        (&["restore", "copy.db"], postgres, "pg_restore --clean --if-exists --host=127.0.0.1"),
+        (&["restore", "--check", "missing.db"], "sqlite://data/gangway.db", "missing.db cannot be read"),
+        (&["restore", "text.db"], "sqlite://data/gangway.db", "text.db is not a SQLite database"),
+    ] {
+        let mut command = with_settings(folder.path(), arguments);
+        let output = command.env("DATABASE_URL", database).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{arguments:?}");
+        assert!(told.contains(words) && !told.contains("canary"), "{told}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
