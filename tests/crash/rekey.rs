@@ -119,6 +119,7 @@ async fn c18_another_key_under_load_loses_nothing_though_the_change_is_killed_ha
     child.kill();
     stage.order = Order { secret_key: new.clone(), previous_key: Some(old), ..stage.order.clone() };
     let child = Running::start(&stage.order);
+    assert_eq!(sender.send(100).await, StatusCode::OK);
     let (flood, ebb) = (sender.flood(19), CancellationToken::new());
     let arriving = async {
         killed_half_way(&stage).await;
@@ -170,7 +171,9 @@ async fn c18_a_wrong_key_before_or_after_changes_nothing() {
     assert_eq!(sender.send(100).await, StatusCode::OK);
     child.kill();
     // Once one has served with the new key, the old one alone would not open what it sealed.
-    Running::start(&stage.order).kill();
+    let child = Running::start(&stage.order);
+    assert_eq!(sender.send(100).await, StatusCode::OK);
+    child.kill();
     stage.order = original;
     let (well, said) = stage.run(&["serve"]).await;
     assert!(!well && said.contains("SECRET_KEY is not the key"), "{said}");
