@@ -75,7 +75,7 @@ pub use retention::Sizes;
 pub use sealed::{SealedColumn, Unopened};
 use statement::Statement;
 pub use timeline::Step;
-use writer::{Checkpoints, Writer};
+use writer::{Begin, Checkpoints, Writer};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -228,9 +228,14 @@ impl Storage {
         sqlx::any::install_default_drivers();
         let url = url.expose_secret();
         let (migrator, begin, pragmas, size_query) = if url.starts_with("sqlite://") {
-            (&SQLITE, "BEGIN IMMEDIATE", Some(PRAGMAS), retention::SQLITE_SIZE)
+            (
+                &SQLITE,
+                if file.is_some() { Begin::OWNER } else { Begin::BESIDE },
+                Some(PRAGMAS),
+                retention::SQLITE_SIZE,
+            )
         } else {
-            (&POSTGRES, arrivals::POSTGRES_BEGIN, None, retention::POSTGRES_SIZE)
+            (&POSTGRES, Begin { sql: arrivals::POSTGRES_BEGIN, tries: 1 }, None, retention::POSTGRES_SIZE)
         };
         let options: AnyConnectOptions = url.parse()?;
         // A pool would try a broken file for ten seconds and then not say why. Held until the pools are open:

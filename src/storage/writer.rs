@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool, Connection};
@@ -23,6 +24,23 @@ const QUEUE: usize = 4096;
 
 /// After so many writes the database takes over what the WAL has.
 const CHECKPOINT_AFTER: usize = 1024;
+
+/// How a writing transaction is opened.
+#[derive(Clone, Copy)]
+pub(super) struct Begin {
+    /// The statement.
+    pub(super) sql: &'static str,
+    /// So often it is tried, a millisecond apart, where SQLite's lock is another process's.
+    pub(super) tries: u32,
+}
+
+impl Begin {
+    /// Of whoever has the SQLite file. The database waits by itself.
+    pub(super) const OWNER: Self = Self { sql: "BEGIN IMMEDIATE", tries: 1 };
+    /// Beside that process. SQLite would look ever more rarely, and between two commits of a flood its lock is free for
+    /// less than a millisecond.
+    pub(super) const BESIDE: Self = Self { sql: "PRAGMA busy_timeout = 0; BEGIN IMMEDIATE", tries: 30_000 };
+}
 
 /// One piece of work that commits or leaves nothing.
 pub(super) trait Write: Send + Sync + 'static {
@@ -46,7 +64,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the task. `pool` is its own; `begin` opens a writing transaction.
-    pub(super) fn start(pool: AnyPool, begin: &'static str) -> Self {
+    pub(super) fn start(pool: AnyPool, begin: Begin) -> Self {
         let (queue, mut waiting) = mpsc::channel::<Job>(QUEUE);
         let closing = CancellationToken::new();
         let closed = closing.clone();
@@ -202,7 +220,7 @@ impl<W: Write> Run for Pending<W, W::Output> {
     }
 }
 
-async fn commit(pool: &AnyPool, begin: &'static str, disk: &Disk, mut group: Vec<Job>) {
+async fn commit(pool: &AnyPool, begin: Begin, disk: &Disk, mut group: Vec<Job>) {
     #[expect(clippy::cast_precision_loss, reason = "at most 512")]
     metrics::histogram!("gangway_writer_group_size").record(group.len() as f64);
     let outcome = attempt(pool, begin, disk, &mut group).await;
@@ -219,12 +237,7 @@ async fn commit(pool: &AnyPool, begin: &'static str, disk: &Disk, mut group: Vec
     }
 }
 
-async fn attempt(
-    pool: &AnyPool,
-    begin: &'static str,
-    disk: &Disk,
-    jobs: &mut [Job],
-) -> Result<(), StorageError> {
+async fn attempt(pool: &AnyPool, begin: Begin, disk: &Disk, jobs: &mut [Job]) -> Result<(), StorageError> {
     if disk.has_failed() {
         return Err(StorageError::DiskFailed);
     }
@@ -232,7 +245,7 @@ async fn attempt(
     outcome.inspect_err(|error| disk.notice(error)).map_err(StorageError::from)
 }
 
-async fn transaction(pool: &AnyPool, begin: &'static str, jobs: &mut [Job]) -> sqlx::Result<()> {
+async fn transaction(pool: &AnyPool, begin: Begin, jobs: &mut [Job]) -> sqlx::Result<()> {
     let mut connection = pool.acquire().await?;
     let outcome = in_transaction(&mut connection, begin, jobs).await;
     if outcome.is_err() {
@@ -243,12 +256,20 @@ async fn transaction(pool: &AnyPool, begin: &'static str, jobs: &mut [Job]) -> s
     outcome
 }
 
-async fn in_transaction(
-    connection: &mut AnyConnection,
-    begin: &'static str,
-    jobs: &mut [Job],
-) -> sqlx::Result<()> {
-    let mut transaction = connection.begin_with(begin).await?;
+/// `SQLITE_BUSY`
+fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "5")
+}
+
+async fn in_transaction(connection: &mut AnyConnection, begin: Begin, jobs: &mut [Job]) -> sqlx::Result<()> {
+    let mut tries = 1;
+    let mut transaction = loop {
+        match connection.begin_with(begin.sql).await {
+            Err(error) if tries < begin.tries && is_locked(&error) => tries += 1,
+            begun => break begun?,
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
     let mut notifications = Vec::new();
     for job in jobs {
         match job {

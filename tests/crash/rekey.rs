@@ -24,7 +24,7 @@ use crate::receiver::{Mood, Receiver};
 use crate::sender::Sender;
 
 /// So many endpoints are there already, so that the change takes a while.
-const ENDPOINTS: usize = 10_000;
+const ENDPOINTS: usize = 3_000;
 
 fn fresh_key() -> String {
     SecretKey::draw(&SystemEntropy::default()).expose()
@@ -70,7 +70,7 @@ async fn killed_half_way(stage: &Stage) {
     })
     .await
     .unwrap();
-    assert!(said.ends_with("of 10,001") || said.contains("of 10,0"), "{said}");
+    assert!(said.contains(" of 3,0"), "{said}");
     let (well, said) = stage.run(&["rekey", "--check"]).await;
     assert!(!well && said.contains("still need the previous key"), "{said}");
 }
