@@ -94,10 +94,10 @@ pub(super) async fn look(path: &Path, sealer: &Sealer) -> Result<DatabaseCopy, C
         return Err(CopyError::Damaged(path.to_owned(), verdict));
     }
     let migrations_to_run = migrations_to_run(&mut connection, path).await?;
-    let (sealed, need_previous) = sealed(&mut connection, path, sealer).await?;
+    let (values, need_previous) = sealed(&mut connection, path, sealer).await?;
     let contents = contents(&mut connection).await.map_err(damaged)?;
     connection.close().await.map_err(damaged)?;
-    Ok(DatabaseCopy { bytes, migrations_to_run, sealed, need_previous, ..contents })
+    Ok(DatabaseCopy { bytes, migrations_to_run, sealed: values, need_previous, ..contents })
 }
 
 /// Its length, which must be as long as its head says (<https://sqlite.org/fileformat2.html#the_database_header>).

@@ -228,14 +228,9 @@ impl Storage {
         sqlx::any::install_default_drivers();
         let url = url.expose_secret();
         let (migrator, begin, pragmas, size_query) = if url.starts_with("sqlite://") {
-            (
-                &SQLITE,
-                if file.is_some() { Begin::OWNER } else { Begin::BESIDE },
-                Some(PRAGMAS),
-                retention::SQLITE_SIZE,
-            )
+            (&SQLITE, Begin::on_sqlite(file.is_some()), Some(PRAGMAS), retention::SQLITE_SIZE)
         } else {
-            (&POSTGRES, Begin { sql: arrivals::POSTGRES_BEGIN, tries: 1 }, None, retention::POSTGRES_SIZE)
+            (&POSTGRES, Begin::once(arrivals::POSTGRES_BEGIN), None, retention::POSTGRES_SIZE)
         };
         let options: AnyConnectOptions = url.parse()?;
         // A pool would try a broken file for ten seconds and then not say why. Held until the pools are open:

@@ -29,17 +29,25 @@ const CHECKPOINT_AFTER: usize = 1024;
 #[derive(Clone, Copy)]
 pub(super) struct Begin {
     /// The statement.
-    pub(super) sql: &'static str,
+    sql: &'static str,
     /// So often it is tried, a millisecond apart, where SQLite's lock is another process's.
-    pub(super) tries: u32,
+    tries: u32,
 }
 
 impl Begin {
-    /// Of whoever has the SQLite file. The database waits by itself.
-    pub(super) const OWNER: Self = Self { sql: "BEGIN IMMEDIATE", tries: 1 };
-    /// Beside that process. SQLite would look ever more rarely, and between two commits of a flood its lock is free for
-    /// less than a millisecond.
-    pub(super) const BESIDE: Self = Self { sql: "PRAGMA busy_timeout = 0; BEGIN IMMEDIATE", tries: 30_000 };
+    /// The database waits by itself.
+    pub(super) fn once(sql: &'static str) -> Self {
+        Self { sql, tries: 1 }
+    }
+
+    /// Beside the process that has the file, SQLite would look ever more rarely, and between two commits of a flood its
+    /// lock is free for less than a millisecond.
+    pub(super) fn on_sqlite(owner: bool) -> Self {
+        if owner {
+            return Self::once("BEGIN IMMEDIATE");
+        }
+        Self { sql: "PRAGMA busy_timeout = 0; BEGIN IMMEDIATE", tries: 30_000 }
+    }
 }
 
 /// One piece of work that commits or leaves nothing.
@@ -266,7 +274,7 @@ async fn in_transaction(connection: &mut AnyConnection, begin: Begin, jobs: &mut
     let mut transaction = loop {
         match connection.begin_with(begin.sql).await {
             Err(error) if tries < begin.tries && is_locked(&error) => tries += 1,
-            begun => break begun?,
+            outcome => break outcome?,
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     };

@@ -96,8 +96,8 @@ async fn deliveries_are_signed(sender: &Sender, receiver: &Receiver, secret: &En
     let id = sender.fresh(321);
     assert_eq!(sender.deliver(&crate::app::plain(), &id).await.unwrap(), StatusCode::OK);
     for _ in 0..2400 {
-        let received = receiver.received();
-        if let Some(one) = received.iter().find(|one| one.headers["elements-webhook-id"] == id) {
+        let arrived = receiver.received();
+        if let Some(one) = arrived.iter().find(|one| one.headers["elements-webhook-id"] == id) {
             let signed = secret.sign_as_elements(&one.body);
             assert_eq!(one.headers["elements-webhook-signature"], signed);
             return;
