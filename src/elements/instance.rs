@@ -316,10 +316,31 @@ impl InstanceState {
         }
     }
 
-    /// It works again, as `connection` has it.
+    /// It works again, as `connection` has it. One that was paused meanwhile stays so.
     pub fn mend(self, connection: Connection) -> Result<Self, InvalidTransition> {
         match self {
             Self::Connected(_) | Self::NeedsAttention(..) => Ok(Self::Connected(connection)),
+            Self::Paused(_) => Ok(Self::Paused(connection)),
+            other => Err(other.cannot_become("connected")),
+        }
+    }
+
+    /// Its events are off.
+    pub fn pause(self) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Connected(connection) | Self::Paused(connection) => {
+                Ok(Self::Paused(Connection { events_enabled: false, ..connection }))
+            }
+            other => Err(other.cannot_become("paused")),
+        }
+    }
+
+    /// Its events are on again.
+    pub fn resume(self) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Connected(connection) | Self::Paused(connection) => {
+                Ok(Self::Connected(Connection { events_enabled: true, ..connection }))
+            }
             other => Err(other.cannot_become("connected")),
         }
     }
@@ -432,6 +453,24 @@ mod tests {
         let still = asked.trouble(problem(ProblemKind::NotValid)).unwrap();
         assert_eq!(still.problem().unwrap().kind, ProblemKind::OtherAccount);
         assert!(still.mend(connection()).is_ok());
+    }
+
+    #[test]
+    fn what_is_paused_stays_so_until_it_is_resumed() {
+        let paused = InstanceState::Connected(connection()).pause().unwrap();
+        assert!(!paused.connection().unwrap().events_enabled);
+        assert_eq!(paused.clone().pause().unwrap(), paused, "twice is once");
+        assert_eq!(paused.clone().mend(paused.connection().unwrap().clone()).unwrap(), paused);
+        assert!(paused.clone().trouble(problem(ProblemKind::AccessRevoked)).is_err());
+        assert!(matches!(paused.resume().unwrap(), InstanceState::Connected(known) if known.events_enabled));
+        for other in [
+            InstanceState::Provisioning,
+            InstanceState::NeedsAttention(connection(), problem(ProblemKind::NotValid)),
+            InstanceState::Disconnecting(connection()),
+            InstanceState::Disconnected(connection()),
+        ] {
+            assert!(other.clone().pause().is_err() && other.resume().is_err());
+        }
     }
 
     #[test]

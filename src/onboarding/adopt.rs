@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Onboarding;
-use crate::elements::{CallError, ElementInstance, Instance, ProblemKind, Wanted, own_tag};
+use crate::elements::{CallError, ElementInstance, Instance, InstanceState, ProblemKind, Wanted, own_tag};
 use crate::storage::Ticket;
 
 impl Onboarding {
@@ -47,11 +47,12 @@ impl Onboarding {
         // The key of one without a row here is lost; it gets the row's.
         let orphaned = instance.state.problem().is_some_and(|known| known.kind == ProblemKind::Orphaned);
         let move_events = elsewhere || orphaned;
-        let switch_on = found.events_enabled == Some(false) || orphaned;
+        let paused = matches!(instance.state, InstanceState::Paused(_));
+        let switch = orphaned || found.events_enabled == Some(paused);
         if found.disabled {
             self.cloud_elements.enable(found.id).await?;
         }
-        if !(retag || move_events || switch_on) {
+        if !(retag || move_events || switch) {
             return Ok(found.disabled);
         }
         let Ok(Some((_, key))) = self.storage.instance_with_key(instance.id).await else {
@@ -61,7 +62,7 @@ impl Onboarding {
         let wanted = Wanted {
             tags: retag.then(tags),
             events: move_events.then_some((url, &key)),
-            events_enabled: switch_on.then_some(true),
+            events_enabled: switch.then_some(!paused),
         };
         self.cloud_elements.change(found.id, &wanted).await?;
         Ok(true)

@@ -7,6 +7,7 @@ mod audiences;
 mod check;
 mod disconnect;
 mod invite;
+mod pause;
 mod provision;
 mod reauthorize;
 mod reconcile;
@@ -35,6 +36,7 @@ use crate::storage::{Lease, Step, Storage, StorageError, Ticket};
 pub use audiences::{Choice, NotListed, Reports};
 pub use check::Checked;
 pub use disconnect::{DELAYED, NotDisconnected};
+pub use pause::NotDone;
 pub use provision::{Arrived, Denial, Grant};
 pub use reconcile::{Drift, Finding, Measures, NotCompared, Report};
 

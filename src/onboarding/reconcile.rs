@@ -40,6 +40,8 @@ pub enum Drift {
     WrongCallbackUrl,
     /// It sends no notifications.
     EventsOff,
+    /// It sends notifications though its events are paused.
+    EventsOn,
     /// It is switched off.
     Disabled,
     /// It has another name there.
@@ -57,6 +59,7 @@ impl Drift {
             Self::MissingUpstream => "missing_upstream",
             Self::WrongCallbackUrl => "wrong_callback_url",
             Self::EventsOff => "events_off",
+            Self::EventsOn => "events_on",
             Self::Disabled => "disabled",
             Self::Renamed => "renamed",
             Self::Retagged => "retagged",
@@ -70,7 +73,9 @@ impl Drift {
             Self::Leftover => "delete",
             Self::MissingUpstream => "mark",
             Self::Renamed => "take over the name",
-            Self::WrongCallbackUrl | Self::EventsOff | Self::Disabled | Self::Retagged => "repair",
+            Self::WrongCallbackUrl | Self::EventsOff | Self::EventsOn | Self::Disabled | Self::Retagged => {
+                "repair"
+            }
         }
     }
 }
@@ -256,6 +261,8 @@ impl Onboarding {
             Some(Drift::Disabled)
         } else if found.events_enabled == Some(false) && !paused {
             Some(Drift::EventsOff)
+        } else if found.events_enabled == Some(true) && paused {
+            Some(Drift::EventsOn)
         } else if !found.tags.iter().any(|tag| *tag == own_tag(row.id)) {
             Some(Drift::Retagged)
         } else if !found.name.is_empty() && found.name != row.name {
