@@ -9,8 +9,8 @@ mod read_back;
 mod signature;
 
 pub use client::{
-    Access, Audience, AudienceWebhook, CallError, CloudElements, ElementInstance, EventsPage, Listed,
-    NewInstance, Ping, Queued, Refusal, UnreadAnswer, Wanted, id_in,
+    Access, Audience, AudienceWebhook, Call, CallError, CloudElements, ElementInstance, EventsPage, Listed,
+    NewInstance, Ping, Queued, Refusal, UnreadAnswer, Wanted, calls_made, id_in, noting_calls,
 };
 pub use instance::{
     BrowserHash, Connection, Instance, InstanceState, InvalidTransition, Problem, ProblemKind,

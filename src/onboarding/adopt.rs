@@ -60,6 +60,7 @@ impl Onboarding {
         };
         let tags = || own_tags_and_others(self.tags(instance), &found.tags);
         let wanted = Wanted {
+            name: None,
             tags: retag.then(tags),
             events: move_events.then_some((url, &key)),
             events_enabled: switch.then_some(!paused),

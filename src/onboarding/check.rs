@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::Onboarding;
 use super::settle::Outcome;
-use crate::elements::{Access, Audience, CallError, Instance, InstanceState, Ping, Problem, ProblemKind};
+use crate::elements::{
+    Access, Audience, CallError, Instance, InstanceState, Ping, Problem, ProblemKind, noting_calls,
+};
 use crate::entropy::draw;
 use crate::reference::Reference;
 use crate::storage::{StorageError, Token};
@@ -72,6 +74,15 @@ impl Onboarding {
     /// Checks one instance now. `None` where there is nothing to check: it does not exist upstream, or is
     /// on its way out. `asked` puts a line on the timeline whatever is found.
     pub async fn check(
+        &self,
+        id: Uuid,
+        reference: Reference,
+        asked: bool,
+    ) -> Result<Option<Checked>, StorageError> {
+        noting_calls(self.check_and_note(id, reference, asked)).await
+    }
+
+    async fn check_and_note(
         &self,
         id: Uuid,
         reference: Reference,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Onboarding;
 use super::settle::Outcome;
-use crate::elements::{CallError, Instance, InstanceState, Wanted, own_tag};
+use crate::elements::{CallError, Instance, InstanceState, Wanted, noting_calls, own_tag};
 use crate::entropy::fresh_id;
 use crate::reference::Reference;
 use crate::storage::{Change, StorageError, Ticket, Token};
@@ -53,7 +53,7 @@ impl Onboarding {
             Some(Outcome { work: Change::Disconnect(ticket, self.lease()), ..outcome })
         });
         if let Some(instance) = begun.await {
-            self.take_down(ticket, instance, 0).await;
+            noting_calls(self.take_down(ticket, instance, 0)).await;
         }
         let instance = self.storage.instance(id).await?.ok_or(NotDisconnected::Unknown)?;
         match &instance.state {

@@ -2,7 +2,9 @@
 //! what follows for as long as the instance lives: looked after, approved again, compared with what
 //! Cloud Elements has, taken down. Knows the flow; the wire is `elements`' and the rows are `storage`'s.
 
+mod acting;
 mod adopt;
+mod amend;
 mod audiences;
 mod check;
 mod disconnect;
@@ -33,6 +35,8 @@ use crate::entropy::{SharedEntropy, fresh_id};
 use crate::events::Feed;
 use crate::reference::Reference;
 use crate::storage::{Lease, Step, Storage, StorageError, Ticket};
+pub use acting::asked_by;
+pub use amend::{Amended, NotAmended};
 pub use audiences::{Choice, NotListed, Reports};
 pub use check::Checked;
 pub use disconnect::{DELAYED, NotDisconnected};

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::settle::Outcome;
 use super::{Onboarding, check};
 use crate::checkpoint::Point;
-use crate::elements::{CallError, Instance, InstanceState, InvalidTransition, Wanted};
+use crate::elements::{CallError, Instance, InstanceState, InvalidTransition, Wanted, noting_calls};
 use crate::reference::Reference;
 use crate::storage::StorageError;
 
@@ -67,12 +67,12 @@ const RESUME: Switch = Switch {
 impl Onboarding {
     /// Switches the events of an instance off. Notifications that come all the same are stored as ever.
     pub async fn pause(&self, id: Uuid, reference: Reference) -> Result<Instance, NotDone> {
-        self.switch(id, PAUSE, reference).await
+        noting_calls(self.switch(id, PAUSE, reference)).await
     }
 
     /// Switches them on again.
     pub async fn resume(&self, id: Uuid, reference: Reference) -> Result<Instance, NotDone> {
-        self.switch(id, RESUME, reference).await
+        noting_calls(self.switch(id, RESUME, reference)).await
     }
 
     async fn switch(&self, id: Uuid, to: Switch, reference: Reference) -> Result<Instance, NotDone> {

@@ -14,7 +14,7 @@ use super::{Onboarding, check};
 use crate::checkpoint::Point;
 use crate::elements::{
     BrowserHash, CallError, Connection, ElementInstance, Instance, InstanceState, NewInstance, SignatureKey,
-    own_tag,
+    noting_calls, own_tag,
 };
 use crate::entropy::fresh_id;
 use crate::invite::Invite;
@@ -124,7 +124,7 @@ impl Onboarding {
         // Where recovery was quicker, because the clock was moved, it has the code.
         let Some(_held) = self.hold(ticket) else { return };
         self.checkpoints.reached(Point::AfterIntent).await;
-        self.provision(ticket, new, code).await;
+        noting_calls(self.provision(ticket, new, code)).await;
     }
 
     /// Claims the denial, or leads to what an earlier claim of it became.

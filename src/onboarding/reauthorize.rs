@@ -17,7 +17,7 @@ use super::provision::{Arrived, Grant};
 use super::recover::gap_after;
 use super::settle::Outcome;
 use super::{Onboarding, check};
-use crate::elements::{BrowserHash, CallError, Instance, InstanceState, Problem, ProblemKind};
+use crate::elements::{BrowserHash, CallError, Instance, InstanceState, Problem, ProblemKind, noting_calls};
 use crate::oauth::GrantCode;
 use crate::reference::Reference;
 use crate::storage::{Change, Claim, ClaimedRequest, OpenWork, StorageError, Ticket, Token, Trip};
@@ -80,7 +80,7 @@ impl Onboarding {
         }));
         let Some(_held) = won.then(|| self.hold(ticket)).flatten() else { return };
         if let Ok(Some(instance)) = self.storage.instance(id).await {
-            self.reauthorize(ticket, instance, (code, browser), reference).await;
+            noting_calls(self.reauthorize(ticket, instance, (code, browser), reference)).await;
         }
     }
 

@@ -10,8 +10,7 @@ use futures_util::StreamExt;
 use super::settle::Outcome;
 use super::{Held, Onboarding};
 use crate::elements::{
-    CallError, ElementInstance, Instance, InstanceState, Problem, ProblemKind, id_in, own_tag,
-};
+    CallError, ElementInstance, Instance, InstanceState, Problem, ProblemKind, id_in, noting_calls, own_tag};
 use crate::storage::{Change, NewInstanceRow, OpenWork, StorageError, Ticket, Work};
 
 /// Between two looks at what is open.
@@ -35,7 +34,7 @@ impl Onboarding {
             let open = self.storage.take_up(self.lease(), self.clock.now(), rows).await?;
             let count = open.len();
             futures_util::stream::iter(open)
-                .for_each_concurrent(CALLS_AT_ONCE, |work| self.take_up(work))
+                .for_each_concurrent(CALLS_AT_ONCE, |work| noting_calls(self.take_up(work)))
                 .await;
             if count < usize::from(ROWS) || self.stopping.is_cancelled() {
                 return Ok(());

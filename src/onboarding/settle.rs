@@ -7,8 +7,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::Onboarding;
+use super::acting::signed;
 use crate::checkpoint::Point;
-use crate::elements::{BrowserHash, Instance, InstanceState, UnreadAnswer};
+use crate::elements::{BrowserHash, Call, Instance, InstanceState, UnreadAnswer, calls_made};
 use crate::reference::Reference;
 use crate::storage::{Change, StorageError, Token, Transition};
 
@@ -22,6 +23,8 @@ pub(super) struct Outcome<'a> {
     pub(super) state: InstanceState,
     /// Its name, where that changes.
     pub(super) name: Option<&'a str>,
+    /// Its own tags, where they change.
+    pub(super) tags: Option<&'a [String]>,
     /// What becomes of the token.
     pub(super) token: Token<'a>,
     /// An answer that could not be read.
@@ -42,6 +45,7 @@ impl Outcome<'_> {
         Self {
             state,
             name: None,
+            tags: None,
             token: Token::Keep,
             unread: None,
             browser: None,
@@ -62,9 +66,10 @@ impl Onboarding {
         decide: impl Fn(&Instance) -> Option<Outcome<'a>>,
     ) -> Option<Instance> {
         self.checkpoints.reached(Point::BeforeCommit).await;
+        let calls = calls_made();
         let mut instance = instance;
         for _ in 0..TRIES {
-            match self.write(&instance, decide(&instance)?).await {
+            match self.write(&instance, decide(&instance)?, &calls).await {
                 Ok(Some(after)) => return Some(after),
                 Ok(None) => match self.storage.instance(instance.id).await {
                     Ok(now) => instance = now?,
@@ -79,18 +84,26 @@ impl Onboarding {
     }
 
     /// `None` where somebody else was quicker.
-    async fn write(&self, before: &Instance, outcome: Outcome<'_>) -> Result<Option<Instance>, StorageError> {
-        let Outcome { state, name, token, unread, browser, work, next_check, step } = outcome;
+    async fn write(
+        &self,
+        before: &Instance,
+        outcome: Outcome<'_>,
+        calls: &[Call],
+    ) -> Result<Option<Instance>, StorageError> {
+        let Outcome { state, name, tags, token, unread, browser, work, next_check, step } = outcome;
         let (kind, summary, reference) = step;
         let after = Instance {
             state,
             name: name.unwrap_or(&before.name).to_owned(),
+            tags: tags.unwrap_or(&before.tags).to_owned(),
             browser: browser.unwrap_or(&before.browser).clone(),
             ..before.clone()
         };
         let kept_answer = unread.map(UnreadAnswer::expose);
-        let step = self.step(kind, summary, reference);
-        let transition = Transition { after: &after, token, kept_answer, browser, work, next_check, step };
+        let calls = calls.iter().map(|call| self.step("upstream", call.to_string(), reference)).collect();
+        let step = self.step(kind, signed(summary), reference);
+        let transition =
+            Transition { after: &after, token, kept_answer, browser, work, next_check, calls, step };
         if !self.storage.transition(transition).await? {
             return Ok(None);
         }

@@ -11,7 +11,7 @@ use super::rows::Insert;
 use super::sealed::SealedColumn;
 use super::statement::Statement;
 use super::writer::Write;
-use super::{Lease, NewNotification, OffReason, Storage, StorageError, Wanted, endpoints};
+use super::{Lease, NewNotification, OffReason, Storage, StorageError, Wanted, endpoints, timeline};
 use crate::clock::to_milliseconds;
 use crate::elements::{EventType, own_tag};
 use crate::webhook::EndpointSecret;
@@ -313,6 +313,10 @@ impl Write for Attempted {
         .bind(due)
         .execute(connection)
         .await?;
+        if state == "failed" {
+            let why = status.map_or("no answer".to_owned(), |status| format!("answered {status}"));
+            timeline::gave_up(self.delivery, to_milliseconds(*at), &why).execute(connection).await?;
+        }
         self.judge_endpoint(connection, to_milliseconds(*at)).await
     }
 }

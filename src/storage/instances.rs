@@ -48,6 +48,8 @@ pub struct Transition<'a> {
     pub work: Change,
     /// When it is looked after next, if it is.
     pub next_check: Option<OffsetDateTime>,
+    /// Lines on its timeline for the calls that led to it.
+    pub calls: Vec<Step>,
     /// The line on its timeline.
     pub step: Step,
 }
@@ -179,7 +181,7 @@ impl Storage {
     /// Writes a transition with its line on the timeline, if nobody else has written one since the row was
     /// read. Answers whether it was.
     pub async fn transition(&self, transition: Transition<'_>) -> Result<bool, StorageError> {
-        let Transition { after, token, kept_answer, browser, work, next_check, step } = transition;
+        let Transition { after, token, kept_answer, browser, work, next_check, calls, step } = transition;
         let id = after.id.to_string();
         let token = match token {
             Token::Keep => None,
@@ -195,7 +197,7 @@ impl Storage {
         let first = Statement::new(
             "UPDATE instances SET version = version + 1, state = $3, token = COALESCE($4, token), \
              element_instance_id = $5, events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9, \
-             problem_since = $10, name = $11, kept_answer = $12, browser = COALESCE($13, browser), next_check_at = $14 \
+             problem_since = $10, name = $11, kept_answer = $12, browser = COALESCE($13, browser), next_check_at = $14, tags = $15 \
              WHERE id = $1 AND version = $2",
         )
         .bind(after.id)
@@ -211,8 +213,10 @@ impl Storage {
         .bind(after.name.as_str())
         .bind(kept_answer)
         .bind(browser.map(|browser| browser.as_bytes().to_vec()))
-        .bind(next_check.map(to_milliseconds));
-        let mut then = vec![timeline::line(after.id, &step), missed_work::following(after, step.at)];
+        .bind(next_check.map(to_milliseconds))
+        .bind(list(&after.tags));
+        let mut then: Vec<Statement> = calls.iter().map(|call| timeline::line(after.id, call)).collect();
+        then.extend([timeline::line(after.id, &step), missed_work::following(after, step.at)]);
         match work {
             Change::Keep => {}
             Change::Close(ticket) => then.extend(open_work::closing(ticket)),

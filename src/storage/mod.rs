@@ -74,7 +74,7 @@ pub use restore::{RestoreError, Restored, check_copy, restore};
 pub use retention::Sizes;
 pub use sealed::{SealedColumn, Unopened};
 use statement::Statement;
-pub use timeline::Step;
+pub use timeline::{Line, Step};
 use writer::{Begin, Checkpoints, Writer};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");

@@ -36,6 +36,8 @@ pub struct NewInstance<'a> {
 /// What an instance should be like; what is `None` stays as it is.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
+    /// As people see it there.
+    pub name: Option<&'a str>,
     /// Every tag; those it had are replaced.
     pub tags: Option<Vec<String>>,
     /// Where its event notifications go, and what they are signed with.
@@ -134,6 +136,9 @@ impl CloudElements {
         let mut body = Map::new();
         if !configuration.is_empty() {
             body.insert("configuration".to_owned(), configuration.into());
+        }
+        if let Some(name) = wanted.name {
+            body.insert("name".to_owned(), json!(name));
         }
         if let Some(tags) = &wanted.tags {
             body.insert("tags".to_owned(), json!(tags));

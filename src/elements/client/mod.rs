@@ -2,6 +2,7 @@
 //! is made once: what must not be repeated is for the caller to know. Errors never carry a body or a URL.
 
 mod answer;
+mod calls;
 mod hub;
 mod instances;
 mod missed;
@@ -15,11 +16,13 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use url::Url;
 
 use super::{Problem, ProblemKind};
 use crate::config::{CloudElementsAccess, MailchimpApp};
 pub use answer::{ElementInstance, Refusal, id_in};
+pub use calls::{Call, calls_made, noting_calls};
 pub use hub::{Audience, AudienceWebhook, Ping};
 pub use instances::{Listed, NewInstance, Wanted};
 pub use missed::{EventsPage, Queued};
@@ -177,9 +180,26 @@ impl CloudElements {
     }
 
     async fn send_for(&self, request: RequestBuilder, largest: usize) -> Result<Answer, CallError> {
-        let answer = exchange(request, largest).await;
+        let answer = self.exchange(request, largest).await;
         self.reach.note(&answer);
         answer
+    }
+
+    async fn exchange(&self, request: RequestBuilder, largest: usize) -> Result<Answer, CallError> {
+        let request = request.build().map_err(CallError::from)?;
+        let call = (request.method().clone(), self.told_path(request.url()));
+        let started = Instant::now();
+        let answered = self.client.execute(request).await;
+        let status = answered.as_ref().ok().map(Response::status);
+        let answer = read(answered, largest).await;
+        calls::note(call, status, started.elapsed());
+        answer
+    }
+
+    /// The path as the vendor's documentation has it.
+    fn told_path(&self, url: &Url) -> String {
+        let base = self.base.path().trim_end_matches('/');
+        url.path().strip_prefix(base).unwrap_or(url.path()).to_owned()
     }
 
     /// Whether its last calls found nobody there.
@@ -188,8 +208,8 @@ impl CloudElements {
     }
 }
 
-async fn exchange(request: RequestBuilder, largest: usize) -> Result<Answer, CallError> {
-    let response = request.send().await.map_err(CallError::from)?;
+async fn read(answered: reqwest::Result<Response>, largest: usize) -> Result<Answer, CallError> {
+    let response = answered.map_err(CallError::from)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = read_capped(response, largest).await?;
     if status.is_success() { Ok(Answer { headers, body }) } else { Err(answer::refused(status, &body)) }

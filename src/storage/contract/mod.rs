@@ -166,6 +166,7 @@ impl Bench {
             browser: None,
             work: Change::Keep,
             next_check: Some(NOON),
+            calls: Vec::new(),
             step: self.step(after.state.as_str()),
         }
     }
