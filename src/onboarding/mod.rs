@@ -35,7 +35,7 @@ use crate::entropy::{SharedEntropy, fresh_id};
 use crate::events::Feed;
 use crate::reference::Reference;
 use crate::storage::{Lease, Step, Storage, StorageError, Ticket};
-pub use acting::asked_by;
+pub use acting::{asked_by, unsigned};
 pub use amend::{Amended, NotAmended};
 pub use audiences::{Choice, NotListed, Reports};
 pub use check::Checked;

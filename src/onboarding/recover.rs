@@ -10,7 +10,8 @@ use futures_util::StreamExt;
 use super::settle::Outcome;
 use super::{Held, Onboarding};
 use crate::elements::{
-    CallError, ElementInstance, Instance, InstanceState, Problem, ProblemKind, id_in, noting_calls, own_tag};
+    CallError, ElementInstance, Instance, InstanceState, Problem, ProblemKind, id_in, noting_calls, own_tag,
+};
 use crate::storage::{Change, NewInstanceRow, OpenWork, StorageError, Ticket, Work};
 
 /// Between two looks at what is open.

@@ -128,6 +128,15 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/admin/instances", get().to(admin::instances)))
         .service(on("/admin/instances/{id}", get().to(admin::instance)))
         .service(on("/admin/instances/{id}/check", web::post().to(admin::check)))
+        .service(on("/admin/instances/{id}/pause", web::post().to(admin::pause)))
+        .service(on("/admin/instances/{id}/resume", web::post().to(admin::resume)))
+        .service(
+            on("/admin/instances/{id}/name", get().to(admin::name_form)).route(web::post().to(admin::rename)),
+        )
+        .service(on("/admin/instances/{id}/tags", web::post().to(admin::retag)))
+        .service(on("/admin/references", get().to(admin::references)))
+        .service(on("/admin/references/{reference}", get().to(admin::reference)))
+        .service(on("/admin/references/{reference}/{line}", get().to(admin::reference_line)))
         .service(on("/admin/instances/{id}/missed-events", web::post().to(admin::ask_again)))
         .service(on("/admin/instances/{id}/reconnect-link", web::post().to(admin::reconnect_link)))
         .service(
@@ -172,6 +181,15 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/doctor/{challenge}", get().to(operations::answer_challenge)))
         // Programs.
         .service(on("/api/v1/openapi.json", get().to(api::openapi)))
+        .service(
+            on("/api/v1/instances/{id}", get().to(api::instance))
+                .route(web::delete().to(api::disconnect_instance)),
+        )
+        .service(on("/api/v1/instances/{id}/timeline", get().to(api::timeline)))
+        .service(on("/api/v1/instances/{id}/check", web::post().to(api::check_instance)))
+        .service(on("/api/v1/instances/{id}/pause", web::post().to(api::pause_instance)))
+        .service(on("/api/v1/instances/{id}/resume", web::post().to(api::resume_instance)))
+        .service(on("/api/v1/instances/{id}/reconnect-link", web::post().to(api::instance_reconnect_link)))
         .service(on("/api/v1/events", get().to(api::events)))
         .service(on("/api/v1/events/{id}", get().to(api::event)))
         .service(

@@ -42,8 +42,8 @@ impl fmt::Display for Call {
 }
 
 /// Does `work` and keeps the calls it makes until [`calls_made`] takes them.
-pub async fn noting_calls<F: Future>(work: F) -> F::Output {
-    CALLS.scope(RefCell::default(), work).await
+pub fn noting_calls<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    CALLS.scope(RefCell::default(), Box::pin(work))
 }
 
 /// The calls since the last time, in order.

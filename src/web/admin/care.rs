@@ -1,5 +1,5 @@
-//! What the operator does about one instance: check it now, send its customer a link to approve again, take
-//! it down. Taking down asks for its name.
+//! What the operator does about one instance: check it now, pause and resume its events, send its customer a
+//! link to approve again, take it down. Taking down asks for its name.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -7,8 +7,10 @@ use askama::Template;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::OPERATOR;
 use super::instances::HERE;
 use crate::elements::Instance;
+use crate::onboarding::asked_by;
 use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -60,8 +62,33 @@ pub async fn check(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let instance = found(&app, &id).await?;
-    let checked = app.onboarding.check(instance.id, reference, true).await?;
+    let checking = app.onboarding.check(instance.id, reference, true);
+    let checked = asked_by(OPERATOR.to_owned(), checking).await?;
     checked.ok_or(Failure::Conflict(instance.state.as_str()))?;
+    Ok(see_other(&page_of(&instance)))
+}
+
+/// `POST /admin/instances/{id}/pause`
+pub async fn pause(
+    _: SignedIn,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    asked_by(OPERATOR.to_owned(), app.onboarding.pause(instance.id, reference)).await?;
+    Ok(see_other(&page_of(&instance)))
+}
+
+/// `POST /admin/instances/{id}/resume`
+pub async fn resume(
+    _: SignedIn,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    asked_by(OPERATOR.to_owned(), app.onboarding.resume(instance.id, reference)).await?;
     Ok(see_other(&page_of(&instance)))
 }
 
@@ -110,7 +137,7 @@ pub async fn disconnect(
         let page = confirmation(&app, instance, Some("That is not its name. Nothing was changed."));
         return page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY));
     }
-    app.onboarding.disconnect(instance.id, reference).await?;
+    asked_by(OPERATOR.to_owned(), app.onboarding.disconnect(instance.id, reference)).await?;
     Ok(see_other(&page_of(&instance)))
 }
 

@@ -1,22 +1,27 @@
 //! The operator's console: who may come in, and what stands there.
 
+mod amend;
 mod audiences;
 mod care;
 mod deliveries;
 mod doctor;
 mod events;
+mod instance;
 mod instances;
 mod invites;
 mod missed;
+mod problem;
 mod reconcile;
+mod references;
 mod sign_in;
 
 use actix_web::HttpResponse;
 
 use super::guards::SignedIn;
 use super::view::see_other;
+pub use amend::{name_form, rename, retag};
 pub use audiences::{audiences, audiences_form};
-pub use care::{check, disconnect, disconnect_form, reconnect_link};
+pub use care::{check, disconnect, disconnect_form, pause, reconnect_link, resume};
 pub use deliveries::{
     begin_redelivery, delete as delete_endpoint, delete_form as delete_endpoint_form, deliveries, delivery,
     endpoint, endpoints, new_redelivery, redeliver, redeliveries, register as register_endpoint,
@@ -24,11 +29,17 @@ pub use deliveries::{
 };
 pub use doctor::doctor;
 pub use events::{event, events, live, live_feed, payload};
-pub use instances::{instance, instances};
+pub use instance::instance;
+pub use instances::instances;
 pub use invites::{create as create_invite, invite, invites, revoke as revoke_invite};
 pub use missed::ask_again;
+pub use problem::ConsoleProblemPage;
 pub use reconcile::{reconcile, reconcile_page};
+pub use references::{reference, reference_line, references};
 pub use sign_in::{Console, first_sign_in, first_sign_in_form, sign_in, sign_in_form, sign_out};
+
+/// Who asks, on timelines, for what is done in the console.
+const OPERATOR: &str = "the operator";
 
 /// `GET /admin`
 pub async fn home(_: SignedIn) -> HttpResponse {

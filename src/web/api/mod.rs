@@ -5,6 +5,7 @@ mod body;
 mod deliveries;
 mod endpoints;
 mod events;
+mod instance;
 mod invites;
 mod lists;
 mod openapi;
@@ -15,6 +16,10 @@ mod waiting;
 pub use deliveries::{list as deliveries, redeliver};
 pub use endpoints::{create as create_endpoint, delete as delete_endpoint, list as endpoints};
 pub use events::{list as events, one as event};
+pub use instance::{
+    check as check_instance, disconnect as disconnect_instance, one as instance, pause as pause_instance,
+    reconnect_link as instance_reconnect_link, resume as resume_instance, timeline,
+};
 pub use invites::{create as create_invite, list as invites, revoke as revoke_invite};
 pub use openapi::document as openapi;
 pub use waiting::Waiting;

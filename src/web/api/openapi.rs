@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::{deliveries, endpoints, events, invites};
+use super::{deliveries, endpoints, events, instance, invites};
 use crate::web::failure::Problem;
 
 #[derive(OpenApi)]
@@ -19,7 +19,8 @@ use crate::web::failure::Problem;
     ),
     paths(
         document, events::list, events::one, endpoints::list, endpoints::create, endpoints::delete, deliveries::list,
-        deliveries::redeliver, invites::list, invites::create, invites::revoke
+        deliveries::redeliver, invites::list, invites::create, invites::revoke, instance::one, instance::timeline,
+        instance::check, instance::pause, instance::resume, instance::reconnect_link, instance::disconnect
     ),
     components(schemas(Problem)),
     modifiers(&Keys)
@@ -71,6 +72,8 @@ refusals! {
     }
     NotThere { 404 Nothing "There is nothing with this id." }
     Conflict { 409 NotRepeatable "The endpoint is off or deleted, or the payload is no longer kept." }
+    WrongState { 409 State "What is asked does not fit how the instance stands; `detail` names its state." }
+    Upstream { 502 Upstream "Cloud Elements did not do it (`upstream_trouble`) or may have done it (`upstream_unclear`); `detail` says what it said." }
     TooMuch { 503 NoPlace "Too many requests wait at once, or the database does not answer; `Retry-After` says when to come back." }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::events::{NotRegistered, UnknownRecipient};
-use crate::onboarding::{NotCompared, NotDisconnected};
+use crate::onboarding::{NotAmended, NotCompared, NotDisconnected, NotDone};
 
 impl From<NotDisconnected> for Failure {
     fn from(error: NotDisconnected) -> Self {
@@ -10,6 +10,29 @@ impl From<NotDisconnected> for Failure {
             NotDisconnected::Unknown => Self::NotFound,
             NotDisconnected::AsItStands(state) => Self::Conflict(state),
             NotDisconnected::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<NotDone> for Failure {
+    fn from(error: NotDone) -> Self {
+        match error {
+            NotDone::Unknown => Self::NotFound,
+            NotDone::AsItStands(state) => Self::Conflict(state),
+            NotDone::Refused(said) => Self::Upstream(said),
+            NotDone::Unclear(said) => Self::Unclear(said),
+            NotDone::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<NotAmended> for Failure {
+    fn from(error: NotAmended) -> Self {
+        match error {
+            NotAmended::Unknown => Self::NotFound,
+            NotAmended::Unfit(why) => Self::Field("name or tags", why.to_owned()),
+            NotAmended::AsItStands(state) => Self::Conflict(state),
+            NotAmended::Storage(error) => Self::Storage(error),
         }
     }
 }

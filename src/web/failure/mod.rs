@@ -1,6 +1,7 @@
 //! What a person reads when something did not work. One enum for the whole edge: it picks the status, the
 //! words and the next step, and is logged once, with the reference number that stands on the page.
 
+mod console;
 mod conversions;
 mod problem;
 mod words;
@@ -71,6 +72,9 @@ pub enum Failure {
     /// Cloud Elements did not do what was asked.
     #[error("upstream: {0}")]
     Upstream(String),
+    /// Cloud Elements may have done what was asked, or not.
+    #[error("upstream, unclear: {0}")]
+    Unclear(String),
     /// A form that cannot be read.
     #[error("bad request: {0}")]
     BadRequest(String),
@@ -190,6 +194,9 @@ impl Failure {
                 _ => builder.body(body),
             };
         }
+        if self.is_for_operator(request.path()) {
+            return self.console_page(request.path(), app, reference).respond(&mut builder);
+        }
         let page = ProblemPage {
             frame: app.frame(),
             calm: false,
@@ -233,7 +240,7 @@ impl ResponseError for Failure {
             | Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Field(..) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::AuthorizeUrl(_) | Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+            Self::AuthorizeUrl(_) | Self::Upstream(_) | Self::Unclear(_) => StatusCode::BAD_GATEWAY,
             Self::Conflict(_) | Self::NotRepeatable => StatusCode::CONFLICT,
             Self::CrossOrigin | Self::InvitedOnly | Self::Key(KeyRefused::ReadOnly) => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -50,6 +50,10 @@ impl Problem {
             Failure::Parameter(name, why) => (Some(format!("{name} {why}.")), Some(name.clone()), None),
             Failure::Body(why) => (Some(short(why)), None, None),
             Failure::Field(name, why) => (Some(format!("{name}: {why}")), None, Some((*name).to_owned())),
+            Failure::Upstream(said) | Failure::Unclear(said) => {
+                (Some(format!("Cloud Elements: {said}")), None, None)
+            }
+            Failure::Conflict(state) => (Some(format!("The instance is {state}.")), None, None),
             Failure::Key(_) | Failure::MediaType | Failure::NotRepeatable => {
                 (words.sentences.first().map(|&sentence| sentence.to_owned()), None, None)
             }

@@ -132,7 +132,16 @@ impl Failure {
             Self::Upstream(_) => words(
                 "upstream_trouble",
                 "Cloud Elements did not do it",
-                &["Nothing was changed. The reference below finds what it said in the log."],
+                &["Nothing was changed here. The reference below finds what it said in the log."],
+                Next::Nothing,
+            ),
+            Self::Unclear(_) => words(
+                "upstream_unclear",
+                "Cloud Elements gave no clear answer",
+                &[
+                    "What was asked may have happened there, or not; nothing was changed here.",
+                    "Ask again, or let the comparison tell.",
+                ],
                 Next::Nothing,
             ),
             Self::BadRequest(_) => words(

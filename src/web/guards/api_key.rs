@@ -57,20 +57,26 @@ impl KeyRefused {
 /// A key that opens what needs `N`.
 pub struct ApiKey<N> {
     hash: TokenHash,
+    name: String,
     needs: PhantomData<N>,
 }
 
 impl<N: Needs> ApiKey<N> {
     /// Whether it still does; for answers that take their time.
     pub async fn still_opens(&self, app: &Gangway) -> Result<(), Failure> {
-        check::<N>(app, &self.hash).await
+        check::<N>(app, &self.hash).await.map(drop)
+    }
+
+    /// What the operator calls it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
-async fn check<N: Needs>(app: &Gangway, hash: &TokenHash) -> Result<(), Failure> {
+async fn check<N: Needs>(app: &Gangway, hash: &TokenHash) -> Result<String, Failure> {
     let key = app.storage.use_api_key(hash, app.clock.now()).await?;
     let key = key.ok_or(Failure::Key(KeyRefused::Invalid))?;
-    if key.scope.covers(N::SCOPE) { Ok(()) } else { Err(Failure::Key(KeyRefused::ReadOnly)) }
+    if key.scope.covers(N::SCOPE) { Ok(key.name) } else { Err(Failure::Key(KeyRefused::ReadOnly)) }
 }
 
 /// The hash of the key in the header; two headers are none that can be believed.
@@ -99,8 +105,8 @@ impl<N: Needs> FromRequest for ApiKey<N> {
         Box::pin(async move {
             let app = app.ok_or_else(Failure::misassembled)?;
             let hash = hash.map_err(Failure::Key)?;
-            check::<N>(&app, &hash).await?;
-            Ok(Self { hash, needs: PhantomData })
+            let name = check::<N>(&app, &hash).await?;
+            Ok(Self { hash, name, needs: PhantomData })
         })
     }
 }

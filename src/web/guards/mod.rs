@@ -9,7 +9,7 @@ mod reconnect_link;
 mod same_origin;
 mod session;
 
-pub use api_key::{ApiKey, KeyRefused, Read, Write};
+pub use api_key::{ApiKey, KeyRefused, Needs, Read, Write};
 pub use invite_link::InviteLink;
 pub use operator::SignedIn;
 pub use rate_limit::{Admitted, RateLimit};

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::instance::{page_of, visible};
+use crate::onboarding::asked_by;
 use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -38,6 +39,7 @@ pub async fn disconnect(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let instance = visible(&app, &session, &id).await?;
-    app.onboarding.disconnect(instance.id, reference).await?;
+    let disconnecting = app.onboarding.disconnect(instance.id, reference);
+    asked_by("the customer".to_owned(), disconnecting).await?;
     Ok(see_other(&page_of(instance.id)))
 }

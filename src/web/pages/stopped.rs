@@ -6,7 +6,7 @@ use askama::Template;
 use super::Action;
 use crate::elements::{Instance, InstanceState, Problem, ProblemKind};
 use crate::mailchimp::PROVIDER;
-use crate::onboarding::DELAYED;
+use crate::onboarding::{DELAYED, unsigned};
 use crate::reference::Reference;
 use crate::storage::{Step, StorageError};
 use crate::web::Gangway;
@@ -113,8 +113,11 @@ async fn receipt(app: &Gangway, instance: &Instance) -> Result<Vec<Done>, Storag
     // What upstream said is for the operator.
     let plain = |step: Step| {
         let delayed = step.kind == DELAYED;
-        let what =
-            if delayed { "A step did not work, and was tried again.".to_owned() } else { step.summary };
+        let what = if delayed {
+            "A step did not work, and was tried again.".to_owned()
+        } else {
+            unsigned(&step.summary).to_owned()
+        };
         Done { at: step.at.into(), what }
     };
     Ok(ours.map(plain).collect())

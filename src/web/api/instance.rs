@@ -1,0 +1,280 @@
+//! `/api/v1/instances/{id}`: one instance, its timeline, and what can be done about it.
+
+use std::future::Future;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::lists::{List, Time};
+use super::openapi::{NotThere, ReadOnly, Refused, Upstream, WrongQuery, WrongState};
+use super::query::{self, query};
+use crate::elements::{self, InstanceState};
+use crate::onboarding::{Checked, DELAYED, asked_by};
+use crate::reference::Reference;
+use crate::storage::Line;
+use crate::web::Gangway;
+use crate::web::failure::Failure;
+use crate::web::guards::{ApiKey, Needs, RECONNECT_LINK_LIFETIME, Read, ReconnectLink, Write};
+use crate::web::pages::renewable;
+
+/// One connected MailChimp account.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Instance {
+    /// Gangway's own id.
+    #[schema(format = "uuid")]
+    id: String,
+    /// `provisioning`, `unknown`, `failed`, `connected`, `paused`, `needs_attention`, `disconnecting` or `disconnected`
+    #[schema(example = "connected")]
+    state: &'static str,
+    name: String,
+    /// For whom it is, where that is known.
+    #[schema(required)]
+    customer: Option<String>,
+    /// Its own; not those of `INSTANCE_TAGS`, nor Gangway's.
+    tags: Vec<String>,
+    /// Cloud Elements' id of it; null where there is none.
+    #[schema(required)]
+    element_instance_id: Option<i64>,
+    /// Whether Cloud Elements sends its events.
+    events_enabled: bool,
+    created_at: Time,
+    #[schema(required)]
+    connected_at: Option<Time>,
+    #[schema(required)]
+    first_event_at: Option<Time>,
+    #[schema(required)]
+    last_event_at: Option<Time>,
+    #[schema(required)]
+    last_checked_at: Option<Time>,
+    /// What is wrong, where something is.
+    #[schema(required)]
+    problem: Option<Trouble>,
+}
+
+/// What is wrong with an instance.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Trouble {
+    /// Stable.
+    #[schema(example = "access_revoked")]
+    code: &'static str,
+    /// What it means, and what upstream said.
+    detail: String,
+    since: Time,
+}
+
+/// One line of a timeline.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TimelineLine {
+    at: Time,
+    /// In a word.
+    #[schema(example = "connected")]
+    kind: String,
+    /// In a sentence.
+    summary: String,
+    /// Of the request that did it.
+    #[schema(example = "7KQM-2X9T")]
+    reference: String,
+}
+
+/// A link for the customer.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Link {
+    #[serde(flatten)]
+    instance: Instance,
+    /// Leads to approving again, for this one instance. In this answer alone.
+    #[schema(format = "uri")]
+    url: String,
+    /// Until when.
+    expires_at: Time,
+}
+
+/// Which part of a timeline.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// At most so many.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
+    limit: Option<String>,
+    /// `next` of the part before.
+    cursor: Option<String>,
+}
+
+impl From<&elements::Instance> for Instance {
+    fn from(instance: &elements::Instance) -> Self {
+        let upstream = instance.state.connection();
+        let trouble = |problem: &elements::Problem| Trouble {
+            code: problem.kind.as_str(),
+            detail: problem.for_operator(),
+            since: problem.since.into(),
+        };
+        Self {
+            id: instance.id.to_string(),
+            state: instance.state.as_str(),
+            name: instance.name.clone(),
+            customer: instance.customer.clone(),
+            tags: instance.tags.clone(),
+            element_instance_id: upstream.map(|found| found.element_instance_id),
+            events_enabled: upstream.is_some_and(|found| found.events_enabled),
+            created_at: instance.created_at.into(),
+            connected_at: upstream.map(|found| found.connected_at.into()),
+            first_event_at: instance.first_event_at.map(Time::from),
+            last_event_at: instance.last_event_at.map(Time::from),
+            last_checked_at: instance.last_checked_at.map(Time::from),
+            problem: instance.state.problem().map(trouble),
+        }
+    }
+}
+
+impl From<Line> for TimelineLine {
+    fn from(Line { step, .. }: Line) -> Self {
+        let reference = step.reference.to_string();
+        Self { at: step.at.into(), kind: step.kind, summary: step.summary, reference }
+    }
+}
+
+async fn found(app: &Gangway, id: &str) -> Result<elements::Instance, Failure> {
+    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
+    app.storage.instance(id).await?.ok_or(Failure::NotFound)
+}
+
+fn answer(instance: &elements::Instance) -> HttpResponse {
+    HttpResponse::Ok().json(Instance::from(instance))
+}
+
+/// Does `act` in the name of the key.
+fn by<N: Needs, F: Future>(key: &ApiKey<N>, act: F) -> impl Future<Output = F::Output> {
+    asked_by(format!("the API key “{}”", key.name()), act)
+}
+
+/// One instance.
+#[utoipa::path(
+    get, path = "/api/v1/instances/{id}", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance.")),
+    responses((status = 200, description = "The instance", body = Instance), NotThere, Refused)
+)]
+pub async fn one(
+    _: ApiKey<Read>,
+    id: web::Path<String>,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    Ok(answer(&found(&app, &id).await?))
+}
+
+/// Everything that happened to an instance, the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/instances/{id}/timeline", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance."), Part),
+    responses((status = 200, description = "Lines", body = List<TimelineLine>), NotThere, WrongQuery, Refused)
+)]
+pub async fn timeline(
+    _: ApiKey<Read>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let part: Part = query(&request)?;
+    let limit = u16::try_from(query::limit(part.limit.as_deref())?).unwrap_or(u16::MAX);
+    let before = query::read("cursor", part.cursor.as_deref(), "is no cursor of this list")?;
+    let instance = found(&app, &id).await?;
+    let (lines, next) = app.storage.timeline_page(instance.id, before, limit).await?;
+    let items: Vec<TimelineLine> = lines.into_iter().map(TimelineLine::from).collect();
+    Ok(HttpResponse::Ok().json(List { items, next: next.map(|next| next.to_string()) }))
+}
+
+/// Checks an instance now: whether Cloud Elements and Mailchimp let it in. What was found stands in `state` and
+/// `problem`; a 502 says why nothing can be told.
+#[utoipa::path(
+    post, path = "/api/v1/instances/{id}/check", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance.")),
+    responses((status = 200, description = "How it stands now", body = Instance), NotThere, WrongState, Upstream, ReadOnly, Refused)
+)]
+pub async fn check(
+    key: ApiKey<Write>,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    match by(&key, app.onboarding.check(instance.id, reference, true)).await? {
+        None => Err(Failure::Conflict(instance.state.as_str())),
+        Some(Checked::Undetermined(why)) => Err(Failure::Upstream(why)),
+        Some(_) => Ok(answer(&found(&app, &id).await?)),
+    }
+}
+
+/// Switches the events of an instance off. One that is paused already stays so.
+#[utoipa::path(
+    post, path = "/api/v1/instances/{id}/pause", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance.")),
+    responses((status = 200, description = "How it stands now", body = Instance), NotThere, WrongState, Upstream, ReadOnly, Refused)
+)]
+pub async fn pause(
+    key: ApiKey<Write>,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    Ok(answer(&by(&key, app.onboarding.pause(instance.id, reference)).await?))
+}
+
+/// Switches the events of an instance on again.
+#[utoipa::path(
+    post, path = "/api/v1/instances/{id}/resume", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance.")),
+    responses((status = 200, description = "How it stands now", body = Instance), NotThere, WrongState, Upstream, ReadOnly, Refused)
+)]
+pub async fn resume(
+    key: ApiKey<Write>,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    Ok(answer(&by(&key, app.onboarding.resume(instance.id, reference)).await?))
+}
+
+/// A link for the customer to approve again; it works for a week.
+#[utoipa::path(
+    post, path = "/api/v1/instances/{id}/reconnect-link", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance.")),
+    responses((status = 200, description = "The instance with the link", body = Link), NotThere, WrongState, ReadOnly, Refused)
+)]
+pub async fn reconnect_link(
+    _: ApiKey<Write>,
+    id: web::Path<String>,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    renewable(&instance)?;
+    let ends = app.clock.now() + RECONNECT_LINK_LIFETIME;
+    let link = ReconnectLink::make(&app.config.secret_key, instance.id, ends);
+    let url = format!("{}/reconnect/{}", app.config.public_url.origin(), link.token);
+    Ok(HttpResponse::Ok().json(Link { instance: (&instance).into(), url, expires_at: ends.into() }))
+}
+
+/// Disconnects an instance: events off, deleted at Cloud Elements, its token destroyed. A 502 says which step
+/// failed; the instance is `disconnecting` then, and it is tried again until it is done.
+#[utoipa::path(
+    delete, path = "/api/v1/instances/{id}", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance.")),
+    responses((status = 200, description = "It is disconnected", body = Instance), NotThere, WrongState, Upstream, ReadOnly, Refused)
+)]
+pub async fn disconnect(
+    key: ApiKey<Write>,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = found(&app, &id).await?;
+    let instance = by(&key, app.onboarding.disconnect(instance.id, reference)).await?;
+    if matches!(instance.state, InstanceState::Disconnecting(_)) {
+        let (lines, _) = app.storage.timeline_page(instance.id, None, 50).await?;
+        let delayed = lines.into_iter().find(|line| line.step.kind == DELAYED);
+        let said = delayed.map(|line| line.step.summary);
+        return Err(Failure::Unclear(said.unwrap_or_else(|| "it is still being taken down".to_owned())));
+    }
+    Ok(answer(&instance))
+}
