@@ -7,12 +7,17 @@ mod backup;
 mod demo;
 mod doctor;
 mod invite;
+mod events;
+mod instances;
+mod instances_shown;
 mod keygen;
+mod output;
 mod reconcile;
 mod rekey;
 mod restore;
 mod serve;
 mod simulator;
+mod which;
 
 use std::process::ExitCode;
 
@@ -62,6 +67,12 @@ enum Command {
     Restore(restore::Arguments),
     /// Seal everything anew under another SECRET_KEY, while Gangway serves.
     Rekey(rekey::Arguments),
+    /// Look at instances, and do what the console does about them.
+    #[command(subcommand)]
+    Instances(instances::Command),
+    /// Look at events, follow them, pass them on again.
+    #[command(subcommand)]
+    Events(events::Command),
     /// Print a fresh SECRET_KEY.
     Keygen,
     /// Print what makes a shell complete these commands.
@@ -82,11 +93,16 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Backup(arguments) => return backup::run(arguments).await,
         Command::Restore(arguments) => return restore::run(arguments).await,
         Command::Rekey(arguments) => return rekey::run(arguments).await,
+        Command::Instances(command) => return instances::run(command).await,
+        Command::Events(command) => return events::run(command).await,
         Command::Keygen => keygen::run(),
         Command::Completions(arguments) => completions::run(&arguments),
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// It was not asked for as it must be; clap says the same of flags.
+const USAGE: u8 = 2;
 
 /// A core dump would hold every secret: no file, no pipe, and `/proc` for root alone.
 fn leave_no_core() {

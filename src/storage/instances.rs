@@ -134,6 +134,12 @@ impl Storage {
         row.as_ref().map(read).transpose()
     }
 
+    /// Two instances at most whose id begins with `text`: hexadecimal digits and dashes.
+    pub async fn instances_beginning(&self, text: &str) -> Result<Vec<Uuid>, StorageError> {
+        let query = sqlx::query("SELECT id FROM instances WHERE id LIKE $1 LIMIT 2").bind(format!("{text}%"));
+        query.fetch_all(&self.readers).await?.iter().map(|row| parsed(row, "id")).collect()
+    }
+
     /// An instance with the key its notifications are signed with.
     pub async fn instance_with_key(
         &self,
