@@ -105,15 +105,21 @@ impl Onboarding {
         Err(NotDone::Unclear("the instance changed again and again meanwhile".to_owned()))
     }
 
-    /// An answer that leaves it open is followed by a look.
+    /// Whatever the answer, a look tells more: a yes may come from something in between, and what gave no answer may
+    /// have been done.
     async fn switch_upstream(&self, id: i64, on: bool) -> Result<(), CallError> {
         let wanted = Wanted { events_enabled: Some(on), ..Wanted::default() };
-        match self.cloud_elements.change(id, &wanted).await {
-            Err(error @ CallError::Unclear { .. }) => match self.cloud_elements.instance(id).await {
-                Ok(Some(found)) if found.events_enabled == Some(on) => Ok(()),
-                _ => Err(error),
-            },
-            answered => answered,
+        let answered = self.cloud_elements.change(id, &wanted).await;
+        if answered.as_ref().is_err_and(CallError::nothing_happened) {
+            return answered;
+        }
+        let found = self.cloud_elements.instance(id).await.ok().flatten();
+        match (answered, found.and_then(|found| found.events_enabled)) {
+            (Ok(()), Some(is)) if is != on => {
+                Err(CallError::unclear("it said yes, and its instance has not changed"))
+            }
+            (Err(_), Some(is)) if is == on => Ok(()),
+            (answered, _) => answered,
         }
     }
 

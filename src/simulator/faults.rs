@@ -86,4 +86,12 @@ pub struct Faults {
     pub small_pages: bool,
     /// Cloud Elements: every call about audiences takes so many milliseconds longer, before it acts.
     pub hub_slow_ms: u64,
+    /// Cloud Elements: changing an instance is answered with this status, and nothing is done; 0: as it should be.
+    pub change_status: u16,
+    /// Cloud Elements: changes an instance and answers 500.
+    pub change_lost: bool,
+    /// Cloud Elements: says yes to a change with a page that is no answer, and does nothing.
+    pub change_garbage: bool,
+    /// Cloud Elements: changing an instance takes so many milliseconds longer, after acting.
+    pub change_slow_ms: u64,
 }

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod acting;
 mod admin;
 mod api;
 mod app;
@@ -16,6 +17,7 @@ mod architecture;
 mod audiences;
 mod canary;
 mod care;
+mod commands;
 mod connect;
 mod console_events;
 mod contended;
@@ -25,6 +27,7 @@ mod events;
 mod fake;
 mod http;
 mod invites;
+mod instance_api;
 mod missed;
 mod observatory;
 mod process;

@@ -238,7 +238,20 @@ pub(super) async fn patch(
             return spent;
         }
     }
-    changed(&simulation, *id, |instance| {
+    let faults = simulation.faults();
+    if faults.change_status > 0 {
+        return error(faults.change_status, "It cannot be changed now");
+    }
+    if faults.change_garbage {
+        return HttpResponse::Ok().body("<h1>Welcome</h1>");
+    }
+    let answer = change(&simulation, *id, &body);
+    tokio::time::sleep(Duration::from_millis(faults.change_slow_ms)).await;
+    if faults.change_lost { error(500, "An unexpected error occurred") } else { answer }
+}
+
+fn change(simulation: &web::Data<Simulation>, id: i64, body: &Value) -> HttpResponse {
+    changed(simulation, id, |instance| {
         if let Some(name) = body["name"].as_str() {
             instance.name = without_html(name);
         }

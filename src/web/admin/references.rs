@@ -89,10 +89,11 @@ pub async fn reference(
 /// `GET /admin/references/{reference}/{line}`: one of several.
 pub async fn reference_line(
     _: SignedIn,
-    path: web::Path<(String, i64)>,
+    path: web::Path<(String, String)>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let (asked, seq) = path.into_inner();
+    let seq: i64 = seq.parse().map_err(|_| Failure::NotFound)?;
     let reference = read(&asked).ok_or(Failure::NotFound)?;
     let lines = app.storage.lines_of_reference(reference, MOST).await?;
     let line = lines.iter().find(|line| line.seq == seq).ok_or(Failure::NotFound)?;
