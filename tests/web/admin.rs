@@ -84,7 +84,8 @@ async fn the_operator_finds_every_instance_with_its_timeline() {
     let id = result.rsplit('/').next().unwrap();
     let page = operator.page(&format!("/admin/instances/{id}")).await;
     let steps = page.all(".timeline li");
-    assert!(steps[0].contains("granted") && steps[1].contains("connected"), "{steps:?}");
+    assert!(steps[0].contains("connected") && steps[1].contains("POST /instances answered 200"), "{steps:?}");
+    assert!(steps[2].contains("granted"), "the newest first: {steps:?}");
     let reference = page.fact("Reference");
     assert!(steps.iter().all(|step| step.contains(&reference)), "the reference number leads here");
     let id = lost.rsplit('/').next().unwrap();
