@@ -99,3 +99,17 @@ if (live) {
   };
   follow();
 }
+
+// A list with a search: / leads to the search, arrows along the rows; Enter follows the link it is on.
+const search = one('[role=search] #q');
+if (search) addEventListener('keydown', (event) => {
+  const { key, target, ctrlKey, metaKey, altKey } = event;
+  const typing = target.matches('input, textarea, select'), way = { ArrowDown: 1, ArrowUp: -1 }[key];
+  if (ctrlKey || metaKey || altKey || (typing && (!way || target !== search))) return;
+  if (key === '/') search.focus();
+  else if (way) {
+    const rows = [...all('[data-rows] tbody th a')], at = rows.indexOf(document.activeElement) + way;
+    (at < 0 ? search : rows[Math.min(at, rows.length - 1)])?.focus();
+  } else return;
+  event.preventDefault();
+});

@@ -246,6 +246,18 @@ pub struct InvalidTransition {
 }
 
 impl InstanceState {
+    /// The words there are, what needs the operator first.
+    pub const WORDS: [&str; 8] = [
+        "needs_attention",
+        "failed",
+        "unknown",
+        "provisioning",
+        "connected",
+        "paused",
+        "disconnecting",
+        "disconnected",
+    ];
+
     /// The word for it, everywhere.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use super::sealed::SealedColumn;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
-    Lease, NewInstanceRow, Storage, StorageError, Ticket, Work, instances, invites, open_work, timeline,
+    Lease, NewInstanceRow, Storage, StorageError, Ticket, Work, instance_words, instances, invites, open_work, timeline,
 };
 use crate::clock::to_milliseconds;
 use crate::elements::BrowserHash;
@@ -72,6 +72,7 @@ impl Storage {
             open_work::opening(ticket, Work::Provision, request.claimed_at, lease),
             timeline::line(ticket.instance, &step),
         ];
+        then.extend(instance_words::following(&new.instance));
         let Some(invite) = new.invite else {
             return self
                 .claim(state, Deciding { first: claiming(CLAIM, (state, request), Some(code)), then })

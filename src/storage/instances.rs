@@ -12,12 +12,13 @@ use super::sealed::SealedColumn;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
-    Lease, Storage, StorageError, Ticket, Work, authorization_requests, missed_work, open_work, timeline,
+    Lease, Storage, StorageError, Ticket, Work, authorization_requests, instance_words, missed_work, open_work,
+    timeline,
 };
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};
 
-const COLUMNS: &str = "id, state, name, customer, tags, element, reference, browser, element_instance_id, events_enabled, \
+pub(super) const COLUMNS: &str = "id, state, name, customer, tags, element, reference, browser, element_instance_id, events_enabled, \
      connected_at, problem_kind, problem_detail, problem_since, created_at, first_event_at, last_event_at, \
      notification_count, last_checked_at, audiences, version, \
      (SELECT count(*) FROM open_work WHERE open_work.instance = instances.id AND open_work.kind = 'reauthorize') AS renewing";
@@ -223,6 +224,7 @@ impl Storage {
         .bind(list(&after.tags));
         let mut then: Vec<Statement> = calls.iter().map(|call| timeline::line(after.id, call)).collect();
         then.extend([timeline::line(after.id, &step), missed_work::following(after, step.at)]);
+        then.extend(instance_words::following(after));
         match work {
             Change::Keep => {}
             Change::Close(ticket) => then.extend(open_work::closing(ticket)),
@@ -254,12 +256,13 @@ impl Storage {
         .bind(to_milliseconds(problem.since));
         // It exists upstream, so its call has certainly left.
         let sent = Statement::new("UPDATE open_work SET sent_at = since WHERE instance = $1").bind(id);
-        let then = vec![
+        let mut then = vec![
             orphan,
             open_work::opening(ticket, Work::Provision, step.at, lease),
             sent,
             timeline::line(id, &step),
         ];
+        then.extend(instance_words::following(&row.instance));
         self.writer.write(Deciding { first: making_if_absent(&row.instance, key), then }).await
     }
 
@@ -309,7 +312,7 @@ pub(super) fn moment(row: &AnyRow, column: &str) -> Result<Option<OffsetDateTime
     Ok(row.try_get::<Option<i64>, _>(column)?.map(from_milliseconds))
 }
 
-fn read(row: &AnyRow) -> Result<Instance, StorageError> {
+pub(super) fn read(row: &AnyRow) -> Result<Instance, StorageError> {
     let id: Uuid = parsed(row, "id")?;
     let missing = |column: &str| StorageError::Inconsistent(format!("instance {id} has no {column}"));
     Ok(Instance {

@@ -24,8 +24,16 @@ const COLUMNS: &str = "instance, next_look_at, wanted, looked_at, waiting, more,
 
 pub(super) const DUE: &str = "SELECT instance FROM missed_events WHERE next_look_at <= $1 \
      AND (lease_until IS NULL OR lease_until <= $1) ORDER BY next_look_at LIMIT $2";
-pub(super) const WAITING: &str = "SELECT instance, waiting FROM missed_events WHERE waiting > 0 AND next_look_at IS NOT NULL \
-     AND instance >= $1 AND instance <= $2";
+
+/// What waits for some instances, as many as there are placeholders.
+pub(super) fn waiting(count: usize) -> String {
+    let places: Vec<String> = (1..=count).map(|place| format!("${place}")).collect();
+    let places = places.join(", ");
+    format!(
+        "SELECT instance, waiting FROM missed_events WHERE instance IN ({places}) AND waiting > 0 AND next_look_at IS NOT NULL"
+    )
+}
+
 pub(super) const WAITING_IN_ALL: &str = "SELECT CAST(COALESCE(sum(waiting), 0) AS BIGINT) FROM missed_events \
      WHERE waiting > 0 AND next_look_at IS NOT NULL";
 
@@ -106,13 +114,14 @@ impl Storage {
         Ok(self.writer.write(want).await? > 0)
     }
 
-    /// Which instances between two have notifications waiting upstream.
-    pub async fn waiting_between(&self, first: Uuid, last: Uuid) -> Result<Vec<(Uuid, i64)>, StorageError> {
-        let rows = sqlx::query(WAITING)
-            .bind(first.to_string())
-            .bind(last.to_string())
-            .fetch_all(&self.readers)
-            .await?;
+    /// Which of these instances have notifications waiting upstream.
+    pub async fn waiting_of(&self, instances: &[Uuid]) -> Result<Vec<(Uuid, i64)>, StorageError> {
+        if instances.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::AssertSqlSafe(waiting(instances.len()));
+        let query = instances.iter().fold(sqlx::query(query), |query, id| query.bind(id.to_string()));
+        let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((parsed(row, "instance")?, row.try_get("waiting")?))).collect()
     }
 

@@ -16,6 +16,8 @@ mod endpoints;
 mod event_counts;
 mod event_query;
 mod events;
+mod instance_finding;
+mod instance_words;
 mod instances;
 mod invites;
 mod missed_events;
@@ -60,6 +62,7 @@ pub use event_counts::{EventCount, Span};
 pub use events::{
     EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
 };
+pub use instance_finding::{Found, InstanceOrder, InstancePlace, InstanceQuestion, Total};
 pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
 pub use invites::InviteMark;
 pub use missed_events::{Ask, AskOutcome, Fill, FillOutcome, Filled, Hold, MissedEvents, Subscription};
@@ -267,6 +270,7 @@ impl Storage {
             file: file.map(Arc::new),
         };
         storage.check_key().await?;
+        storage.fill_in_words().await?;
         if let Some(first) = first {
             first.close().await?;
         }

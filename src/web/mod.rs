@@ -7,6 +7,7 @@ mod assets;
 mod edge;
 mod events;
 mod failure;
+mod finding;
 mod guards;
 mod headers;
 mod operations;
@@ -126,6 +127,8 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/admin/sign-in", get().to(admin::sign_in_form)).route(web::post().to(admin::sign_in)))
         .service(on("/admin/sign-out", web::post().to(admin::sign_out)))
         .service(on("/admin/instances", get().to(admin::instances)))
+        .service(on("/admin/instances.csv", get().to(admin::instances_csv)))
+        .service(on("/admin/instances.json", get().to(admin::instances_json)))
         .service(on("/admin/instances/{id}", get().to(admin::instance)))
         .service(on("/admin/instances/{id}/check", web::post().to(admin::check)))
         .service(on("/admin/instances/{id}/pause", web::post().to(admin::pause)))
@@ -181,6 +184,7 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/doctor/{challenge}", get().to(operations::answer_challenge)))
         // Programs.
         .service(on("/api/v1/openapi.json", get().to(api::openapi)))
+        .service(on("/api/v1/instances", get().to(api::instances)))
         .service(
             on("/api/v1/instances/{id}", get().to(api::instance))
                 .route(web::delete().to(api::disconnect_instance)),

@@ -173,7 +173,7 @@ async fn plan(bench: &Bench, query: &str) -> Vec<(i64, i64, i64, String)> {
 /// index; the speed itself is measured in `benches/`.
 #[tokio::test(flavor = "multi_thread")]
 async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
-    use crate::storage::{checks, event_query, instances, missed_work};
+    use crate::storage::{InstanceOrder, checks, event_query, instance_words, instances, missed_work};
     let bench = Bench::sqlite().await;
     for query in [
         checks::DUE.to_owned(),
@@ -183,11 +183,23 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
         "SELECT id FROM instances ORDER BY id DESC LIMIT 1".to_owned(),
         "SELECT seq FROM timeline WHERE instance = $1 ORDER BY seq LIMIT 500".to_owned(),
         missed_work::DUE.to_owned(),
-        missed_work::WAITING.to_owned(),
+        missed_work::waiting(3),
         missed_work::WAITING_IN_ALL.to_owned(),
         event_query::NEWEST_BEFORE.to_owned(),
         event_query::OLDEST_SINCE.to_owned(),
         event_query::ONE.to_owned(),
+        instance_words::WITHOUT_WORDS.to_owned(),
+        InstanceOrder::Attention.equals(),
+        InstanceOrder::Attention.beyond(),
+        InstanceOrder::Name.equals(),
+        InstanceOrder::Name.beyond(),
+        InstanceOrder::LastEvent.equals(),
+        InstanceOrder::LastEvent.beyond(),
+        "SELECT instance FROM instance_words WHERE word >= $1 AND word < $2 LIMIT $3".to_owned(),
+        "SELECT id FROM instances WHERE state >= $1 AND state <= $2 LIMIT $3".to_owned(),
+        "SELECT state FROM instances WHERE id IN (SELECT instance FROM instance_words WHERE word >= $1 AND word < $2)"
+            .to_owned(),
+        "DELETE FROM instance_words WHERE instance = $1".to_owned(),
     ] {
         let plan = plan(&bench, &query).await;
         for (.., step) in plan {

@@ -1,34 +1,59 @@
-//! Every instance in a list.
+//! Every instance in a list, and the search over them. The whole question stands in the address.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::deliveries;
 use crate::elements::{Instance, InstanceState};
-use crate::storage;
+use crate::storage::Total;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
+use crate::web::finding::InstanceQuery;
 use crate::web::guards::SignedIn;
 use crate::web::view::{Frame, Moment, Page};
 
-const ROWS: u16 = 50;
+const ROWS: usize = 50;
 /// This part of the console.
 pub(super) const HERE: &str = "instances";
+const PATH: &str = "/admin/instances";
+/// Of a name and of a customer so many letters stand in the list, of a tag fewer, and of tags so many.
+const LONGEST_NAME: usize = 80;
+const LONGEST_TAG: usize = 24;
+const MOST_TAGS: usize = 3;
 
 #[derive(Template)]
 #[template(path = "admin/instances.html")]
 struct InstancesPage {
     frame: Frame,
     here: &'static str,
+    query: InstanceQuery,
+    filtered: bool,
     rows: Vec<InstanceRow>,
+    total: Option<String>,
+    stopped_after: Option<usize>,
     next: Option<String>,
-    filters: Vec<StateBadge>,
-    filter: Option<&'static str>,
+    states: Vec<Choice>,
+    orders: Vec<Order>,
+    csv: String,
+    json: String,
     /// Page, address and reason of each endpoint that was switched off: this is where the operator comes in.
     off: Vec<(String, String, &'static str)>,
+}
+
+/// A state to look for, and the same question with it.
+struct Choice {
+    badge: StateBadge,
+    link: String,
+    chosen: bool,
+}
+
+/// An order, and the same question in it.
+struct Order {
+    label: &'static str,
+    link: String,
+    chosen: bool,
 }
 
 /// A state, in a word and a tone; never by colour alone.
@@ -40,6 +65,9 @@ pub(super) struct StateBadge {
 struct InstanceRow {
     link: String,
     name: String,
+    customer: Option<String>,
+    tags: Vec<String>,
+    more_tags: usize,
     state: StateBadge,
     created: Moment,
     first_event: Option<Moment>,
@@ -68,55 +96,78 @@ impl StateBadge {
     }
 }
 
-/// `?state=` and `?after=`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Filter {
-    #[serde(default)]
-    state: String,
-    after: Option<Uuid>,
-}
-
 /// `GET /admin/instances`
 pub async fn instances(
     _: SignedIn,
-    filter: web::Query<Filter>,
+    query: web::Query<InstanceQuery>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let state = match STATES.iter().find(|(word, _)| *word == filter.state) {
-        Some((word, _)) => Some(*word),
-        None if filter.state.is_empty() => None,
-        None => return Err(Failure::BadRequest("no such state".to_owned())),
-    };
-    let storage::Page { items, next } = app.storage.instances(state, filter.after, ROWS).await?;
-    let waiting = waiting(&app, &items).await?;
-    let next = next.map(|after| match state {
-        Some(state) => format!("/admin/instances?state={state}&after={after}"),
-        None => format!("/admin/instances?after={after}"),
-    });
+    let (query, now, key) = (query.into_inner(), app.clock.now(), &app.config.secret_key);
+    let found = app.storage.find_instances(&query.question(now)?, query.start(key)?.as_ref(), ROWS).await?;
+    let ids: Vec<Uuid> = found.items.iter().map(|instance| instance.id).collect();
+    let waiting = app.storage.waiting_of(&ids).await?;
+    let first = InstanceQuery { after: String::new(), ..query.clone() };
     InstancesPage {
         frame: app.frame(),
         here: HERE,
-        rows: items.iter().map(|instance| InstanceRow::of(instance, &waiting, app.clock.now())).collect(),
-        next,
-        filters: STATES.iter().map(|&(word, tone)| StateBadge { word, tone }).collect(),
-        filter: state,
+        filtered: query.filters(),
+        rows: found.items.iter().map(|instance| InstanceRow::of(instance, &waiting, now)).collect(),
+        total: in_words(found.total),
+        stopped_after: found.stopped_after,
+        next: found.next.map(|place| query.page_after(key, PATH, &place)),
+        states: choices(&first),
+        orders: orders(&first),
+        csv: first.at("/admin/instances.csv"),
+        json: first.at("/admin/instances.json"),
         off: deliveries::switched_off(&app).await?,
+        query,
     }
     .show()
 }
 
-/// How many wait for each of these, the newest of which comes first.
-async fn waiting(app: &Gangway, items: &[Instance]) -> Result<Vec<(Uuid, i64)>, Failure> {
-    let (Some(newest), Some(oldest)) = (items.first(), items.last()) else { return Ok(Vec::new()) };
-    Ok(app.storage.waiting_between(oldest.id, newest.id).await?)
+fn in_words(total: Total) -> Option<String> {
+    match total {
+        Total::Exactly(1) => Some("1 instance".to_owned()),
+        Total::Exactly(count) => Some(format!("{count} instances")),
+        Total::MoreThan(count) => Some(format!("More than {count} instances")),
+        Total::Unknown => None,
+    }
+}
+
+fn choices(query: &InstanceQuery) -> Vec<Choice> {
+    let choice = |&(word, tone): &(&'static str, &'static str)| Choice {
+        badge: StateBadge { word, tone },
+        link: InstanceQuery { state: word.to_owned(), ..query.clone() }.at(PATH),
+        chosen: query.state == word,
+    };
+    STATES.iter().map(choice).collect()
+}
+
+fn orders(query: &InstanceQuery) -> Vec<Order> {
+    let order = |(word, label): (&str, _)| Order {
+        label,
+        link: InstanceQuery { sort: word.to_owned(), ..query.clone() }.at(PATH),
+        chosen: query.sort == word,
+    };
+    [("name", "Name"), ("", "State"), ("newest", "Created"), ("last_event", "Last event")].map(order).into()
+}
+
+/// The beginning of a text, told as such.
+fn beginning(text: &str, letters: usize) -> String {
+    match text.char_indices().nth(letters) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 impl InstanceRow {
     fn of(instance: &Instance, waiting: &[(Uuid, i64)], now: OffsetDateTime) -> Self {
         Self {
             link: format!("/admin/instances/{}", instance.id),
-            name: instance.name.clone(),
+            name: beginning(&instance.name, LONGEST_NAME),
+            customer: instance.customer.as_deref().map(|customer| beginning(customer, LONGEST_NAME)),
+            tags: instance.tags.iter().take(MOST_TAGS).map(|tag| beginning(tag, LONGEST_TAG)).collect(),
+            more_tags: instance.tags.len().saturating_sub(MOST_TAGS),
             state: StateBadge::of(&instance.state),
             created: instance.created_at.into(),
             first_event: instance.first_event_at.map(Moment::from),

@@ -7,6 +7,7 @@ mod deliveries;
 mod doctor;
 mod events;
 mod instance;
+mod instance_export;
 mod instances;
 mod invites;
 mod missed;
@@ -30,6 +31,7 @@ pub use deliveries::{
 pub use doctor::doctor;
 pub use events::{event, events, live, live_feed, payload};
 pub use instance::instance;
+pub use instance_export::{csv as instances_csv, json as instances_json};
 pub use instances::instances;
 pub use invites::{create as create_invite, invite, invites, revoke as revoke_invite};
 pub use missed::ask_again;

@@ -6,6 +6,7 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod instance;
+mod instances;
 mod invites;
 mod lists;
 mod openapi;
@@ -20,6 +21,7 @@ pub use instance::{
     check as check_instance, disconnect as disconnect_instance, one as instance, pause as pause_instance,
     reconnect_link as instance_reconnect_link, resume as resume_instance, timeline,
 };
+pub use instances::{list as instances, written as written_instance};
 pub use invites::{create as create_invite, list as invites, revoke as revoke_invite};
 pub use openapi::document as openapi;
 pub use waiting::Waiting;

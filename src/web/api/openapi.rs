@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::{deliveries, endpoints, events, instance, invites};
+use super::{deliveries, endpoints, events, instance, instances, invites};
 use crate::web::failure::Problem;
 
 #[derive(OpenApi)]
@@ -20,7 +20,7 @@ use crate::web::failure::Problem;
     paths(
         document, events::list, events::one, endpoints::list, endpoints::create, endpoints::delete, deliveries::list,
         deliveries::redeliver, invites::list, invites::create, invites::revoke, instance::one, instance::timeline,
-        instance::check, instance::pause, instance::resume, instance::reconnect_link, instance::disconnect
+        instance::check, instance::pause, instance::resume, instance::reconnect_link, instance::disconnect, instances::list
     ),
     components(schemas(Problem)),
     modifiers(&Keys)

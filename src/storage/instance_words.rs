@@ -1,0 +1,113 @@
+//! The words that instances are found by: lower-cased, of the name, the customer, the tags and the ids. They are
+//! written in the transaction that changes any of these.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row;
+
+use super::instances::{self, COLUMNS};
+use super::statement::{Deciding, Statement};
+use super::{Storage, StorageError};
+use crate::elements::Instance;
+
+/// Of a word and of the name in the order of names so many letters count.
+const LONGEST: usize = 64;
+/// An instance has no more words than these.
+const MOST: usize = 128;
+/// So many rows from before are filled in at once.
+const BATCH: i64 = 500;
+
+pub(super) const WITHOUT_WORDS: &str = "SELECT id FROM instances WHERE sort_name = '' ORDER BY id LIMIT $1";
+
+/// What the words of a text are: its runs of letters and digits.
+pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    let runs = text.split(|letter: char| !letter.is_alphanumeric()).filter(|run| !run.is_empty());
+    runs.map(lowered)
+}
+
+/// A whole tag, which no word of a text looks like.
+pub(super) fn tag_word(tag: &str) -> String {
+    format!("#{}", lowered(tag.trim()))
+}
+
+/// A name in its place among names.
+pub(super) fn sort_name(name: &str) -> String {
+    let lowered = lowered(name.trim());
+    if lowered.is_empty() { " ".to_owned() } else { lowered }
+}
+
+fn lowered(text: &str) -> String {
+    text.chars().filter(|letter| *letter != '\0').flat_map(char::to_lowercase).take(LONGEST).collect()
+}
+
+/// Every word of an instance.
+pub(super) fn of(instance: &Instance) -> BTreeSet<String> {
+    let upstream = instance.state.connection().map(|found| found.element_instance_id.to_string());
+    let ids = [instance.id.to_string(), instance.reference.to_string(), upstream.unwrap_or_default()];
+    let texts = ids.iter().map(String::as_str).chain([instance.name.as_str()]);
+    let texts = texts.chain(instance.customer.as_deref()).chain(instance.tags.iter().map(String::as_str));
+    instance.tags.iter().map(|tag| tag_word(tag)).chain(texts.flat_map(words)).take(MOST).collect()
+}
+
+/// Writes the words of an instance as it is now.
+pub(super) fn following(instance: &Instance) -> Vec<Statement> {
+    let name = Statement::new("UPDATE instances SET sort_name = $2 WHERE id = $1");
+    let gone = Statement::new("DELETE FROM instance_words WHERE instance = $1").bind(instance.id);
+    let mut all = vec![name.bind(instance.id).bind(sort_name(&instance.name)), gone];
+    all.extend(of(instance).into_iter().map(|word| {
+        let one = Statement::new("INSERT INTO instance_words (word, instance) VALUES ($1, $2)");
+        one.bind(word).bind(instance.id)
+    }));
+    all
+}
+
+impl Storage {
+    /// Writes the words of the instances from before there were any, in the background: a restart goes on where
+    /// it was.
+    pub(super) async fn fill_in_words(&self) -> Result<(), StorageError> {
+        if self.fill_in_some_words().await? {
+            let storage = self.clone();
+            tokio::spawn(async move {
+                loop {
+                    match storage.fill_in_some_words().await {
+                        Ok(true) => {}
+                        Ok(false) | Err(StorageError::Closed) => break,
+                        Err(error) => {
+                            tracing::warn!(target: "gangway::storage", %error, "words of instances are filled in at the next start");
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Answers whether there may be more.
+    async fn fill_in_some_words(&self) -> Result<bool, StorageError> {
+        let query = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM instances WHERE id IN ({WITHOUT_WORDS}) ORDER BY id"
+        ));
+        let rows = sqlx::query(query).bind(BATCH).fetch_all(&self.readers).await?;
+        for row in &rows {
+            let id: String = row.try_get("id")?;
+            let then = match instances::read(row) {
+                Ok(instance) => following(&instance),
+                // It is shown nowhere, and must not be met for ever.
+                Err(error) => {
+                    tracing::warn!(target: "gangway::storage", %error, "an instance has no words");
+                    vec![
+                        Statement::new("UPDATE instances SET sort_name = $2 WHERE id = $1")
+                            .bind(id.as_str())
+                            .bind(" "),
+                    ]
+                }
+            };
+            // Whoever has written them meanwhile knows better.
+            let touch = "UPDATE instances SET sort_name = ' ' WHERE id = $1 AND sort_name = ''";
+            let first = Statement::new(touch).bind(id);
+            self.writer.write(Deciding { first, then }).await?;
+        }
+        Ok(i64::try_from(rows.len()).unwrap_or(BATCH) == BATCH)
+    }
+}
