@@ -126,6 +126,10 @@ async fn e14_a_query_that_cannot_be_meant_is_refused_by_the_name_of_its_paramete
         ("deliveries?cursor=x", "cursor"),
         ("deliveries?cursor=99999999999999999999", "cursor"),
         ("deliveries?after=1", "after"),
+        ("instances?state=nonsense", "state"),
+        ("instances?cursor=x", "cursor"),
+        ("instances?after=x", "after"),
+        ("instances?limit=501", "limit"),
     ] {
         let answer = api.get(&format!("/api/v1/{path}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
@@ -136,6 +140,7 @@ async fn e14_a_query_that_cannot_be_meant_is_refused_by_the_name_of_its_paramete
         "events?limit=500&type=UNKNOWN&object_type=lists&wait=0".to_owned(),
         format!("events?instance={zero}&after=9223372036854775807-0"),
         format!("endpoints?limit=500&cursor={zero}"),
+        "instances?state=connected&q=nobody&tag=none&limit=500".to_owned(),
         format!("deliveries?state=pending&endpoint={zero}&cursor=-5&limit=500"),
     ] {
         let answer = api.get(&format!("/api/v1/{path}")).await;

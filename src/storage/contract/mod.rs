@@ -7,6 +7,7 @@ mod copies;
 mod deliveries;
 mod invites;
 mod keys;
+mod finding;
 mod looking;
 mod missed;
 mod onboarding;

@@ -1,0 +1,126 @@
+//! Instances as they are looked for: each once and in order, by every word they have.
+
+use super::*;
+use crate::storage::{InstanceOrder, InstanceQuestion, Total};
+
+on_every_database!(
+    an_instance_is_found_by_the_beginning_of_every_word_it_has,
+    pages_are_the_whole_list_in_order_without_gaps_or_doubles,
+    a_name_that_changes_is_found_by_its_new_words_alone,
+    rows_from_before_there_were_words_are_filled_in,
+);
+
+async fn named(bench: &Bench, name: &str) -> Instance {
+    let (new, ticket) = bench.provisioning().await;
+    let number = 7000 + i64::from(new.instance.id.as_bytes()[15]);
+    let connection = Connection { element_instance_id: number, events_enabled: true, connected_at: NOON };
+    let state = new.instance.state.clone().connect(connection).unwrap();
+    let after = Instance { state, name: name.into(), ..new.instance };
+    assert!(bench.settle(ticket, &after, Token::Keep).await);
+    bench.storage.instance(after.id).await.unwrap().unwrap()
+}
+
+fn text(text: &str) -> InstanceQuestion {
+    InstanceQuestion { text: Some(text.to_owned()), ..InstanceQuestion::default() }
+}
+
+async fn found(bench: &Bench, question: &InstanceQuestion) -> Vec<Uuid> {
+    let found = bench.storage.find_instances(question, None, 50).await.unwrap();
+    assert_eq!(found.total, Total::Exactly(found.items.len()));
+    found.items.iter().map(|instance| instance.id).collect()
+}
+
+async fn an_instance_is_found_by_the_beginning_of_every_word_it_has(bench: Bench) {
+    let one = named(&bench, "100% Wolle_Müller Straße").await;
+    let other = named(&bench, "Other").await;
+    let upstream = one.state.connection().unwrap().element_instance_id.to_string();
+    let (id, reference) = (one.id.to_string(), one.reference.to_string());
+    for words in ["wolle", "WOL", "mülle", "MÜLLER stra", "100%", "müller ada", &id, &reference, &upstream] {
+        assert!(found(&bench, &text(words)).await.contains(&one.id), "{words}");
+    }
+    for words in ["%", "_", "olle", "wolle other", "müller' OR '1'='1", "\0", "tag", "#vip%", "*"] {
+        assert_eq!(found(&bench, &text(words)).await, [], "{words}");
+    }
+    assert_eq!(found(&bench, &text("wolle\0")).await, [one.id]);
+    assert_eq!(found(&bench, &text(&"x".repeat(10_240))).await, []);
+    for words in ["vip", "ada"] {
+        assert_eq!(found(&bench, &text(words)).await, [other.id, one.id], "{words}");
+    }
+    let tag = |tag: &str| InstanceQuestion { tag: Some(tag.to_owned()), ..InstanceQuestion::default() };
+    assert_eq!(found(&bench, &tag("VIP")).await, [other.id, one.id]);
+    assert_eq!(found(&bench, &tag("vi")).await, []);
+    let in_state = |state| InstanceQuestion { state: Some(state), ..InstanceQuestion::default() };
+    assert_eq!(found(&bench, &in_state("connected")).await, [other.id, one.id]);
+    assert_eq!(found(&bench, &in_state("failed")).await, []);
+    let events = |on| InstanceQuestion { events: Some(on), ..InstanceQuestion::default() };
+    assert_eq!(found(&bench, &events(true)).await, [other.id, one.id]);
+    assert_eq!(found(&bench, &events(false)).await, []);
+}
+
+async fn pages_are_the_whole_list_in_order_without_gaps_or_doubles(bench: Bench) {
+    let mut all = Vec::new();
+    for number in 0..14_u8 {
+        let instance = match number % 3 {
+            0 => bench.provisioning().await.0.instance,
+            // Several of one name.
+            1 => named(&bench, "same").await,
+            _ => named(&bench, &format!("N{}", u32::from(number) * 7919 % 13)).await,
+        };
+        all.push(instance);
+    }
+    let questions = [InstanceQuestion::default(), text("ada")];
+    let orders =
+        [InstanceOrder::Attention, InstanceOrder::Newest, InstanceOrder::Name, InstanceOrder::LastEvent];
+    for question in questions {
+        for order in orders {
+            let mut expected = all.clone();
+            expected.sort_by_key(|instance| std::cmp::Reverse(instance.id));
+            match order {
+                InstanceOrder::Attention => {
+                    expected.sort_by_key(|instance| instance.state.as_str() == "connected");
+                }
+                InstanceOrder::Name => {
+                    expected.reverse();
+                    expected.sort_by_key(|instance| instance.name.to_lowercase());
+                }
+                InstanceOrder::Newest | InstanceOrder::LastEvent => {}
+            }
+            let expected: Vec<Uuid> = expected.iter().map(|instance| instance.id).collect();
+            let question = InstanceQuestion { order, ..question.clone() };
+            for limit in [1, 3, 14, 50] {
+                let (mut ids, mut after) = (Vec::new(), None);
+                loop {
+                    let page = bench.storage.find_instances(&question, after.as_ref(), limit).await.unwrap();
+                    assert!(page.items.len() <= limit);
+                    ids.extend(page.items.iter().map(|instance| instance.id));
+                    after = page.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(ids, expected, "{order:?} by {limit}");
+            }
+        }
+    }
+}
+
+async fn a_name_that_changes_is_found_by_its_new_words_alone(bench: Bench) {
+    let one = named(&bench, "before").await;
+    let after = Instance { name: "Nachher".into(), tags: vec!["Gold Kunde".into()], ..one };
+    assert!(bench.storage.transition(bench.transition(&after)).await.unwrap());
+    assert_eq!(found(&bench, &text("before")).await, []);
+    assert_eq!(found(&bench, &text("nach kunde")).await, [after.id]);
+    let tag = InstanceQuestion { tag: Some("gold kunde".into()), ..InstanceQuestion::default() };
+    assert_eq!(found(&bench, &tag).await, [after.id]);
+}
+
+async fn rows_from_before_there_were_words_are_filled_in(bench: Bench) {
+    let one = named(&bench, "Quark").await;
+    let raw = bench.raw().await;
+    for forget in ["DELETE FROM instance_words", "UPDATE instances SET sort_name = ''"] {
+        sqlx::query(forget).execute(&raw).await.unwrap();
+    }
+    assert_eq!(found(&bench, &text("quark")).await, []);
+    bench.storage.fill_in_words().await.unwrap();
+    assert_eq!(found(&bench, &text("quark")).await, [one.id]);
+}
