@@ -136,7 +136,9 @@ impl InstanceOrder {
     /// Those with the key `$1` after the id `$2`, `$3` at most.
     pub(super) fn equals(self) -> String {
         let (key, after, way) = (self.key(), self.sign(), self.way());
-        format!("SELECT {COLUMNS} FROM instances WHERE {key} = $1 AND id {after} $2 ORDER BY id {way} LIMIT $3")
+        format!(
+            "SELECT {COLUMNS} FROM instances WHERE {key} = $1 AND id {after} $2 ORDER BY id {way} LIMIT $3"
+        )
     }
 
     /// Those after the key `$1`, `$2` at most.
@@ -410,7 +412,11 @@ impl Storage {
         }
         let keyed = |sql| {
             let query = sqlx::query(sqlx::AssertSqlSafe(sql));
-            if order == InstanceOrder::Name { query.bind(place.text.clone()) } else { query.bind(place.number) }
+            if order == InstanceOrder::Name {
+                query.bind(place.text.clone())
+            } else {
+                query.bind(place.number)
+            }
         };
         let equals = keyed(order.equals()).bind(place.id.to_string()).bind(most(0));
         let mut rows = equals.fetch_all(&self.readers).await?;

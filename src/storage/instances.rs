@@ -12,8 +12,8 @@ use super::sealed::SealedColumn;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
-    Lease, Storage, StorageError, Ticket, Work, authorization_requests, instance_words, missed_work, open_work,
-    timeline,
+    Lease, Storage, StorageError, Ticket, Work, authorization_requests, instance_words, missed_work,
+    open_work, timeline,
 };
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Problem, ProblemKind, SignatureKey};

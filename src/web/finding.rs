@@ -90,7 +90,8 @@ impl InstanceQuery {
     pub(super) fn at(&self, path: &str) -> String {
         let mut written = self.written();
         if !self.after.is_empty() {
-            let after = form_urlencoded::Serializer::new(String::new()).append_pair("after", &self.after).finish();
+            let after =
+                form_urlencoded::Serializer::new(String::new()).append_pair("after", &self.after).finish();
             written = if written.is_empty() { after } else { format!("{written}&{after}") };
         }
         if written.is_empty() { path.to_owned() } else { format!("{path}?{written}") }

@@ -35,26 +35,27 @@ async fn an_instance_is_found_by_the_beginning_of_every_word_it_has(bench: Bench
     let other = named(&bench, "Other").await;
     let upstream = one.state.connection().unwrap().element_instance_id.to_string();
     let (id, reference) = (one.id.to_string(), one.reference.to_string());
-    for words in ["wolle", "WOL", "mülle", "MÜLLER stra", "100%", "müller ada", &id, &reference, &upstream] {
+    for words in ["wolle", "WOL", "mülle", "MÜLLER stra", "100%", "müller ada", &id, &reference, &upstream]
+    {
         assert!(found(&bench, &text(words)).await.contains(&one.id), "{words}");
     }
-    for words in ["%", "_", "olle", "wolle other", "müller' OR '1'='1", "\0", "tag", "#vip%", "*"] {
-        assert_eq!(found(&bench, &text(words)).await, [], "{words}");
+    for words in ["%", "_", "olle", "wolle other", "müller' OR '1'='1", "\0", "tag", "#%", "*"] {
+        assert_eq!(found(&bench, &text(words)).await, Vec::<Uuid>::new(), "{words}");
     }
     assert_eq!(found(&bench, &text("wolle\0")).await, [one.id]);
-    assert_eq!(found(&bench, &text(&"x".repeat(10_240))).await, []);
+    assert_eq!(found(&bench, &text(&"x".repeat(10_240))).await, Vec::<Uuid>::new());
     for words in ["vip", "ada"] {
         assert_eq!(found(&bench, &text(words)).await, [other.id, one.id], "{words}");
     }
     let tag = |tag: &str| InstanceQuestion { tag: Some(tag.to_owned()), ..InstanceQuestion::default() };
     assert_eq!(found(&bench, &tag("VIP")).await, [other.id, one.id]);
-    assert_eq!(found(&bench, &tag("vi")).await, []);
+    assert_eq!(found(&bench, &tag("vi")).await, Vec::<Uuid>::new());
     let in_state = |state| InstanceQuestion { state: Some(state), ..InstanceQuestion::default() };
     assert_eq!(found(&bench, &in_state("connected")).await, [other.id, one.id]);
-    assert_eq!(found(&bench, &in_state("failed")).await, []);
+    assert_eq!(found(&bench, &in_state("failed")).await, Vec::<Uuid>::new());
     let events = |on| InstanceQuestion { events: Some(on), ..InstanceQuestion::default() };
     assert_eq!(found(&bench, &events(true)).await, [other.id, one.id]);
-    assert_eq!(found(&bench, &events(false)).await, []);
+    assert_eq!(found(&bench, &events(false)).await, Vec::<Uuid>::new());
 }
 
 async fn pages_are_the_whole_list_in_order_without_gaps_or_doubles(bench: Bench) {
@@ -108,7 +109,7 @@ async fn a_name_that_changes_is_found_by_its_new_words_alone(bench: Bench) {
     let one = named(&bench, "before").await;
     let after = Instance { name: "Nachher".into(), tags: vec!["Gold Kunde".into()], ..one };
     assert!(bench.storage.transition(bench.transition(&after)).await.unwrap());
-    assert_eq!(found(&bench, &text("before")).await, []);
+    assert_eq!(found(&bench, &text("before")).await, Vec::<Uuid>::new());
     assert_eq!(found(&bench, &text("nach kunde")).await, [after.id]);
     let tag = InstanceQuestion { tag: Some("gold kunde".into()), ..InstanceQuestion::default() };
     assert_eq!(found(&bench, &tag).await, [after.id]);
@@ -120,7 +121,7 @@ async fn rows_from_before_there_were_words_are_filled_in(bench: Bench) {
     for forget in ["DELETE FROM instance_words", "UPDATE instances SET sort_name = ''"] {
         sqlx::query(forget).execute(&raw).await.unwrap();
     }
-    assert_eq!(found(&bench, &text("quark")).await, []);
+    assert_eq!(found(&bench, &text("quark")).await, Vec::<Uuid>::new());
     bench.storage.fill_in_words().await.unwrap();
     assert_eq!(found(&bench, &text("quark")).await, [one.id]);
 }

@@ -135,7 +135,7 @@ async fn what_waits_is_summed_and_found_between_two_instances(bench: Bench) {
         bench.storage.keep_missed_events(&row, Hold::LetGo(holder, NOON), &[]).await.unwrap();
     }
     assert_eq!(bench.storage.waiting_in_all().await.unwrap(), 21);
-    let mut between = bench.storage.waiting_between(ids[1], ids[3]).await.unwrap();
+    let mut between = bench.storage.waiting_of(&ids[1..=3]).await.unwrap();
     between.sort();
     assert_eq!(between, [(ids[1], 7), (ids[3], 7)]);
 }

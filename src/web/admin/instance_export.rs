@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{ContentDisposition, DispositionParam, DispositionType};
 use actix_web::web::{self, Bytes};
-use actix_web::HttpResponse;
 use futures_util::stream;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
