@@ -2,14 +2,14 @@
 //! here.
 
 mod api_key;
-mod completions;
 mod backup;
+mod completions;
 mod demo;
 mod doctor;
-mod invite;
 mod events;
 mod instances;
 mod instances_shown;
+mod invite;
 mod keygen;
 mod output;
 mod reconcile;

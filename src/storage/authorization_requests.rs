@@ -10,7 +10,8 @@ use super::sealed::SealedColumn;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
-    Lease, NewInstanceRow, Storage, StorageError, Ticket, Work, instance_words, instances, invites, open_work, timeline,
+    Lease, NewInstanceRow, Storage, StorageError, Ticket, Work, instance_words, instances, invites,
+    open_work, timeline,
 };
 use crate::clock::to_milliseconds;
 use crate::elements::BrowserHash;
