@@ -16,7 +16,7 @@ use crate::api_key::ApiKeySecret;
 use crate::app::Surroundings;
 use crate::config::setting::duration;
 use crate::entropy::fresh_id;
-use crate::storage::{ApiKeyRow, Scope, Storage, TokenHash};
+use crate::storage::{Act, ApiKeyRow, Scope, Storage, TokenHash};
 
 const LONGEST_NAME: usize = 100;
 
@@ -101,6 +101,7 @@ async fn create(
     if !storage.add_api_key(&row, TokenHash::of(key.expose())).await? {
         bail!("there is a key named {name:?}; revoke it first, or choose another name");
     }
+    record(storage, now, "api_key.create", row.name.clone()).await?;
     eprintln!("API key {} ({}, {}). It is shown this once:", row.id, row.name, row.scope.as_str());
     println!("{}", key.expose());
     Ok(ExitCode::SUCCESS)
@@ -152,8 +153,15 @@ fn moment(at: Option<OffsetDateTime>) -> Option<String> {
     at?.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
+/// In the audit trail.
+async fn record(storage: &Storage, at: OffsetDateTime, act: &str, subject: String) -> anyhow::Result<()> {
+    let (who, act) = ("command line".to_owned(), act.to_owned());
+    Ok(storage.record(Act { at, who, act, subject: Some(subject), address: None, reference: None }).await?)
+}
+
 async fn revoke(storage: &Storage, key: &str, now: OffsetDateTime) -> anyhow::Result<ExitCode> {
     if storage.revoke_api_key(key.trim(), now).await? {
+        record(storage, now, "api_key.revoke", key.trim().to_owned()).await?;
         eprintln!("Revoked: it opens nothing any more.");
         return Ok(ExitCode::SUCCESS);
     }

@@ -1,98 +1,34 @@
 //! Coming in and going out. No default password: the first start prints a link that works once, at which
-//! the operator chooses one. Passwords are argon2id, checked off the async threads and a few at a time.
+//! the operator chooses one. Whoever tries in vain waits longer each time; a browser that signed in before
+//! has a count of its own, so that strangers who guess lock nobody out.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Argon2, PasswordHash};
+use actix_web::http::header::USER_AGENT;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use askama::Template;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
-use time::Duration;
-use tokio::sync::Semaphore;
+use uuid::Uuid;
 
-use crate::entropy::{draw, fresh_id};
-use crate::storage::{Operator, StorageError, TokenHash};
+use super::console::{Account, Choice};
+use crate::entropy::fresh_id;
+use crate::storage::{FIRST_OPERATOR, LinkFor, Opening, Operator, Role, TokenHash};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
-use crate::web::guards::{Admitted, BrowserSession};
+use crate::web::guards::{Admitted, BrowserSession, Counted, KnownDevice, Place};
 use crate::web::view::{Frame, Page, see_other};
 
-/// The one-time link works so long.
-const LINK_LIFETIME: Duration = Duration::days(1);
-const SHORTEST_PASSWORD: usize = 12;
-/// Longer ones cost time and add nothing.
-const LONGEST_PASSWORD: usize = 256;
-/// One check takes 19 MiB and some 20 ms; a flood of sign-ins must not take more than this at once.
-const CHECKS_AT_ONCE: usize = 2;
-
-/// Who may see the console.
-pub struct Console {
-    /// `ADMIN_PASSWORD_HASH`, which counts more than a chosen password.
-    configured: Option<String>,
-    checks: Semaphore,
-}
-
-impl Console {
-    /// With the hash of the settings, if there is one.
-    pub fn new(configured: Option<String>) -> Self {
-        Self { configured, checks: Semaphore::new(CHECKS_AT_ONCE) }
-    }
-}
-
-impl Gangway {
-    /// A fresh one-time sign-in link, if nobody can sign in yet.
-    pub async fn first_sign_in_link(&self) -> Result<Option<String>, StorageError> {
-        if self.password_hash().await?.is_some() {
-            return Ok(None);
-        }
-        let token = self.fresh_token();
-        self.storage.make_sign_in_link(TokenHash::of(&token), self.clock.now() + LINK_LIFETIME).await?;
-        Ok(Some(format!("{}/admin/first-sign-in/{token}", self.config.public_url.origin())))
-    }
-
-    async fn password_hash(&self) -> Result<Option<String>, StorageError> {
-        if let Some(configured) = &self.console.configured {
-            return Ok(Some(configured.clone()));
-        }
-        Ok(self.storage.operator().await?.map(|operator| operator.password_hash))
-    }
-
-    fn fresh_token(&self) -> String {
-        URL_SAFE_NO_PAD.encode(draw::<32>(&*self.entropy))
-    }
-
-    /// Whether `password` is the operator's.
-    async fn is_operators(&self, password: SecretString) -> Result<bool, Failure> {
-        let Some(hash) = self.password_hash().await? else { return Ok(false) };
-        let _turn = self.console.checks.acquire().await;
-        let check = move || {
-            let hash = PasswordHash::new(&hash)?;
-            Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash)
-        };
-        Ok(web::block(check).await.map_err(|error| Failure::Internal(error.to_string()))?.is_ok())
-    }
-
-    async fn hash(&self, password: SecretString) -> Result<String, Failure> {
-        let salt = draw::<16>(&*self.entropy);
-        let _turn = self.console.checks.acquire().await;
-        let hash = move || {
-            let hash = Argon2::default().hash_password_with_salt(password.expose_secret().as_bytes(), &salt);
-            hash.map(|hash| hash.to_string())
-        };
-        let hash = web::block(hash).await.map_err(|error| Failure::Internal(error.to_string()))?;
-        hash.map_err(|error| Failure::Internal(error.to_string()))
-    }
-}
+const LONGEST_AGENT: usize = 120;
+/// A longer name is nobody's; it is not kept either.
+const LONGEST_NAME: usize = 40;
 
 #[derive(Template)]
 #[template(path = "admin/sign_in.html")]
 struct SignInPage {
     frame: Frame,
+    name: String,
     next: String,
-    error: Option<String>,
+    error: Option<&'static str>,
     demo: bool,
 }
 
@@ -101,8 +37,11 @@ struct SignInPage {
 struct FirstSignInPage {
     frame: Frame,
     target: String,
+    name: String,
+    /// Whose the link is, is known.
+    fixed: bool,
     ask_password: bool,
-    error: Option<String>,
+    error: Option<&'static str>,
 }
 
 /// Where to go after signing in.
@@ -115,6 +54,8 @@ pub struct Next {
 /// The sign-in form.
 #[derive(Deserialize)]
 pub struct SignIn {
+    #[serde(default = "first")]
+    name: String,
     password: SecretString,
     #[serde(default)]
     next: String,
@@ -123,10 +64,69 @@ pub struct SignIn {
 /// The form of the one-time link.
 #[derive(Deserialize)]
 pub struct FirstSignIn {
+    #[serde(default = "first")]
+    name: String,
     #[serde(default)]
     password: SecretString,
     #[serde(default)]
     password_again: SecretString,
+}
+
+fn first() -> String {
+    FIRST_OPERATOR.to_owned()
+}
+
+/// The browser that comes in.
+pub struct Comer {
+    place: Place,
+    session: BrowserSession,
+    agent: Option<String>,
+}
+
+impl FromRequest for Comer {
+    type Error = Failure;
+    type Future = std::future::Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut actix_web::dev::Payload) -> Self::Future {
+        let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
+        let session = BrowserSession::from_request(request, payload).into_inner();
+        std::future::ready(session.map(|session| Self { place: Place::of(request), session, agent }))
+    }
+}
+
+impl Comer {
+    /// Whose counts a try of `name` goes to.
+    fn counted(&self, name: &str) -> [Counted; 2] {
+        let address = self.place.address().unwrap_or_default();
+        let known = self.session.known().filter(|known| known.name == name);
+        match known {
+            Some(known) => [Counted::Device(known.id.clone()), Counted::Device(known.id)],
+            None => [Counted::Account(name.to_owned()), Counted::Address(address)],
+        }
+    }
+
+    fn opening(&self, app: &Gangway, token: &str, operator: Option<Uuid>) -> Opening {
+        Opening {
+            token: TokenHash::of(token),
+            id: fresh_id(&*app.clock, &*app.entropy),
+            operator,
+            address: self.place.address(),
+            agent: self.agent.clone(),
+        }
+    }
+
+    /// The browser carries the new session; the one it carried before ends.
+    async fn come_in(&self, app: &Gangway, name: String, token: String) -> Result<(), Failure> {
+        if let Some(before) = self.session.operator() {
+            app.storage.end_session(before).await?;
+        }
+        self.place.note(app, name.clone(), "sign_in".to_owned(), None).await?;
+        self.session.come_in(token, KnownDevice { name, id: app.fresh_token() })?;
+        tracing::info!("signed in");
+        metrics::counter!("gangway_sign_ins_total", "result" => "signed_in").increment(1);
+        Ok(())
+    }
 }
 
 /// A page of the console, or its first: never an address elsewhere, however it is spelt.
@@ -138,40 +138,45 @@ fn within_the_console(next: &str) -> &str {
 /// `GET /admin/sign-in`
 pub async fn sign_in_form(query: web::Query<Next>, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
     let next = within_the_console(&query.next).to_owned();
-    SignInPage { frame: app.frame(), next, error: None, demo: app.config.demo.is_some() }.show()
+    SignInPage { frame: app.frame(), name: first(), next, error: None, demo: app.config.demo.is_some() }.show()
 }
 
-/// `POST /admin/sign-in`
+/// `POST /admin/sign-in`. A name that nobody has is answered like a wrong password, and as late.
 pub async fn sign_in(
     _: Admitted,
     form: web::Form<SignIn>,
-    session: BrowserSession,
+    comer: Comer,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let SignIn { password, next } = form.into_inner();
+    let SignIn { name, password, next } = form.into_inner();
+    let name: String = name.trim().chars().filter(|letter| !letter.is_control()).take(LONGEST_NAME).collect();
     let next = within_the_console(&next).to_owned();
-    if !app.is_operators(password).await? {
+    let counted = comer.counted(&name);
+    app.console.throttle.begin(&counted, app.clock.now()).map_err(Failure::TooMany)?;
+    let Some(Account { operator }) = app.account(&name, password).await? else {
         tracing::warn!("sign-in refused");
         metrics::counter!("gangway_sign_ins_total", "result" => "refused").increment(1);
-        let error = Some("This is not the operator's password. Try again.".to_owned());
-        let page = SignInPage { frame: app.frame(), next, error, demo: app.config.demo.is_some() };
+        comer.place.note(&app, name.clone(), "sign_in.refused".to_owned(), None).await?;
+        let error = Some("This is not the password that goes with this name. Try again.");
+        let page = SignInPage { frame: app.frame(), name, next, error, demo: app.config.demo.is_some() };
         return page.show_with(&mut HttpResponse::build(StatusCode::UNAUTHORIZED));
-    }
+    };
+    app.console.throttle.succeeded(&counted);
     let token = app.fresh_token();
-    app.storage.open_session(TokenHash::of(&token), app.clock.now()).await?;
-    come_in(&app, &session, token).await?;
+    app.storage.open_session(comer.opening(&app, &token, operator), app.clock.now()).await?;
+    comer.come_in(&app, name, token).await?;
     Ok(see_other(&next))
 }
 
-/// The browser carries the new session; the one it carried before ends.
-async fn come_in(app: &Gangway, session: &BrowserSession, token: String) -> Result<(), Failure> {
-    if let Some(before) = session.operator() {
-        app.storage.end_session(before).await?;
+/// The operator whose password the link sets, as it is before.
+async fn whose(app: &Gangway, link: &TokenHash) -> Result<Option<Operator>, Failure> {
+    match app.storage.sign_in_link(link, app.clock.now()).await?.ok_or(Failure::NotFound)? {
+        LinkFor::First => Ok(None),
+        LinkFor::Operator(id) => {
+            let operator = app.storage.operators().await?.into_iter().find(|operator| operator.id == id);
+            operator.map(Some).ok_or(Failure::NotFound)
+        }
     }
-    session.set_operator(Some(token))?;
-    tracing::info!("signed in");
-    metrics::counter!("gangway_sign_ins_total", "result" => "signed_in").increment(1);
-    Ok(())
 }
 
 /// `GET /admin/first-sign-in/{token}`. Uses nothing up: mail scanners and previews come here too.
@@ -179,16 +184,25 @@ pub async fn first_sign_in_form(
     token: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    if !app.storage.sign_in_link_works(&TokenHash::of(&token), app.clock.now()).await? {
-        return Err(Failure::NotFound);
-    }
-    first_sign_in_page(&token, &app, None).show()
+    let operator = whose(&app, &TokenHash::of(&token)).await?;
+    first_sign_in_page(&token, &app, operator.as_ref(), None).show()
 }
 
-/// In the demo nobody chooses a password: what it guards goes with the process.
-fn first_sign_in_page(token: &str, app: &Gangway, error: Option<String>) -> FirstSignInPage {
-    let target = format!("/admin/first-sign-in/{token}");
-    FirstSignInPage { frame: app.frame(), target, ask_password: app.config.demo.is_none(), error }
+/// In the demo the first operator chooses no password: what it guards goes with the process.
+fn first_sign_in_page(
+    token: &str,
+    app: &Gangway,
+    operator: Option<&Operator>,
+    error: Option<&'static str>,
+) -> FirstSignInPage {
+    FirstSignInPage {
+        frame: app.frame(),
+        target: format!("/admin/first-sign-in/{token}"),
+        name: operator.map_or_else(first, |operator| operator.name.clone()),
+        fixed: operator.is_some(),
+        ask_password: app.config.demo.is_none() || operator.is_some(),
+        error,
+    }
 }
 
 /// `POST /admin/first-sign-in/{token}`
@@ -196,48 +210,63 @@ pub async fn first_sign_in(
     _: Admitted,
     token: web::Path<String>,
     form: web::Form<FirstSignIn>,
-    session: BrowserSession,
+    comer: Comer,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let link = TokenHash::of(&token);
-    if !app.storage.sign_in_link_works(&link, app.clock.now()).await? {
-        return Err(Failure::NotFound);
-    }
-    let operator = if app.config.demo.is_some() {
+    let known = whose(&app, &link).await?;
+    let operator = if app.config.demo.is_some() && known.is_none() {
         None
     } else {
-        let password = match chosen(form.into_inner()) {
-            Ok(password) => password,
+        match chosen(&app, known.clone(), form.into_inner()).await? {
+            Ok(operator) => Some(operator),
             Err(error) => {
-                let page = first_sign_in_page(&token, &app, Some(error.to_owned()));
+                let page = first_sign_in_page(&token, &app, known.as_ref(), Some(error));
                 return page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY));
             }
-        };
-        Some(Operator { id: fresh_id(&*app.clock, &*app.entropy), password_hash: app.hash(password).await? })
+        }
     };
+    let name = operator.as_ref().map_or_else(first, |operator| operator.name.clone());
     let token = app.fresh_token();
-    if !app.storage.use_sign_in_link(link, operator, TokenHash::of(&token), app.clock.now()).await? {
+    let opening = comer.opening(&app, &token, operator.as_ref().map(|operator| operator.id));
+    if !app.storage.use_sign_in_link(link, operator, opening, app.clock.now()).await? {
         return Err(Failure::NotFound);
     }
-    come_in(&app, &session, token).await?;
+    comer.come_in(&app, name, token).await?;
     Ok(see_other("/admin/instances"))
 }
 
-fn chosen(form: FirstSignIn) -> Result<SecretString, &'static str> {
-    let (password, again) = (form.password.expose_secret(), form.password_again.expose_secret());
-    match password.chars().count() {
-        _ if password != again => Err("The two passwords differ. Type the same one twice."),
-        length if length < SHORTEST_PASSWORD => Err("Choose at least 12 characters."),
-        length if length > LONGEST_PASSWORD => Err("Choose at most 256 characters."),
-        _ => Ok(form.password),
+/// The operator with the password of the form, or why it cannot be.
+async fn chosen(
+    app: &Gangway,
+    known: Option<Operator>,
+    form: FirstSignIn,
+) -> Result<Result<Operator, &'static str>, Failure> {
+    let name = known.as_ref().map_or(form.name.trim(), |operator| &operator.name).to_owned();
+    if !super::console::is_name(&name) {
+        return Ok(Err(super::console::NO_NAME));
     }
+    let choice = Choice { password: form.password, again: form.password_again };
+    let password_hash = match app.choose(&name, choice).await? {
+        Ok(hash) => hash,
+        Err(error) => return Ok(Err(error)),
+    };
+    let now = app.clock.now();
+    let id = known.as_ref().map_or_else(|| fresh_id(&*app.clock, &*app.entropy), |operator| operator.id);
+    let role = known.as_ref().map_or(Role::Operator, |operator| operator.role);
+    let created_at = known.map_or(now, |operator| operator.created_at);
+    Ok(Ok(Operator { id, name, role, password_hash, created_at }))
 }
 
 /// `POST /admin/sign-out`
-pub async fn sign_out(session: BrowserSession, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
-    if let Some(token) = session.operator() {
+pub async fn sign_out(comer: Comer, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+    if let Some(token) = comer.session.operator() {
+        let open = app.storage.session(&token, app.clock.now(), crate::web::guards::SESSION_LIMITS).await?;
+        if let Some(session) = open {
+            comer.place.note(&app, session.name, "sign_out".to_owned(), None).await?;
+        }
         app.storage.end_session(token).await?;
-        session.set_operator(None)?;
+        comer.session.go_out()?;
     }
     Ok(see_other("/admin/sign-in"))
 }

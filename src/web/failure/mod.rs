@@ -51,6 +51,12 @@ pub enum Failure {
     /// Only the operator may see this; `Some` is where to come back to.
     #[error("not signed in")]
     SignInFirst(Option<String>),
+    /// A viewer who wants to act.
+    #[error("refused: a viewer may look, not act")]
+    ViewersLook,
+    /// Nothing can be left that nobody can act in.
+    #[error("refused: the last operator")]
+    LastOperator,
     /// Nothing here, or nothing for this browser.
     #[error("not found")]
     NotFound,
@@ -241,8 +247,11 @@ impl ResponseError for Failure {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Field(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::AuthorizeUrl(_) | Self::Upstream(_) | Self::Unclear(_) => StatusCode::BAD_GATEWAY,
-            Self::Conflict(_) | Self::NotRepeatable => StatusCode::CONFLICT,
-            Self::CrossOrigin | Self::InvitedOnly | Self::Key(KeyRefused::ReadOnly) => StatusCode::FORBIDDEN,
+            Self::Conflict(_) | Self::NotRepeatable | Self::LastOperator => StatusCode::CONFLICT,
+            Self::CrossOrigin
+            | Self::InvitedOnly
+            | Self::ViewersLook
+            | Self::Key(KeyRefused::ReadOnly) => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInFirst(Some(_)) => StatusCode::SEE_OTHER,
             Self::SignInFirst(None)

@@ -78,6 +78,24 @@ impl Failure {
             Self::SignInFirst(_) => {
                 words("sign_in_first", "Please sign in", &["This page is for the operator."], Next::Nothing)
             }
+            Self::ViewersLook => words(
+                "viewers_look",
+                "You may look here, not act",
+                &[
+                    "You are signed in as a viewer. Nothing was changed.",
+                    "Ask an operator to do it, or to give you the role.",
+                ],
+                Next::Nothing,
+            ),
+            Self::LastOperator => words(
+                "last_operator",
+                "Somebody must be able to act",
+                &[
+                    "This is the last operator who has a password. Nothing was changed.",
+                    "Add another one first; as soon as they have signed in, try again.",
+                ],
+                Next::Nothing,
+            ),
             Self::NotFound => words(
                 "not_found",
                 "There is nothing here",

@@ -8,8 +8,9 @@ use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
 
+use super::act::Place;
 use crate::api_key::ApiKeySecret;
-use crate::storage::{Scope, TokenHash};
+use crate::storage::{ApiKeyRow, Scope, TokenHash};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 
@@ -73,10 +74,10 @@ impl<N: Needs> ApiKey<N> {
     }
 }
 
-async fn check<N: Needs>(app: &Gangway, hash: &TokenHash) -> Result<String, Failure> {
+async fn check<N: Needs>(app: &Gangway, hash: &TokenHash) -> Result<ApiKeyRow, Failure> {
     let key = app.storage.use_api_key(hash, app.clock.now()).await?;
     let key = key.ok_or(Failure::Key(KeyRefused::Invalid))?;
-    if key.scope.covers(N::SCOPE) { Ok(key.name) } else { Err(Failure::Key(KeyRefused::ReadOnly)) }
+    if key.scope.covers(N::SCOPE) { Ok(key) } else { Err(Failure::Key(KeyRefused::ReadOnly)) }
 }
 
 /// The hash of the key in the header; two headers are none that can be believed.
@@ -102,11 +103,15 @@ impl<N: Needs> FromRequest for ApiKey<N> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let app = request.app_data::<web::Data<Gangway>>().cloned();
         let hash = presented(request);
+        let place = Place::of(request);
         Box::pin(async move {
             let app = app.ok_or_else(Failure::misassembled)?;
             let hash = hash.map_err(Failure::Key)?;
-            let name = check::<N>(&app, &hash).await?;
-            Ok(Self { hash, name, needs: PhantomData })
+            let key = check::<N>(&app, &hash).await?;
+            if place.is_act() {
+                place.record(&app, format!("api key {}", key.name), "").await?;
+            }
+            Ok(Self { hash, name: key.name, needs: PhantomData })
         })
     }
 }

@@ -50,6 +50,11 @@ impl RateLimit {
         })
     }
 
+    /// The client's address.
+    pub fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        request.peer_addr().map(|peer| self.client(request, peer))
+    }
+
     /// The nearest address in `X-Forwarded-For` that is no proxy of ours, reading from our side.
     fn client(&self, request: &HttpRequest, peer: SocketAddr) -> IpAddr {
         let trusted = |address: &IpAddr| self.proxies.iter().any(|network| network.contains(address));

@@ -48,6 +48,19 @@ struct Carried {
     pending: PendingRequests,
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     operator: Option<String>,
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    known: Option<KnownDevice>,
+}
+
+/// A browser in which an operator signed in before.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct KnownDevice {
+    /// The operator's name.
+    #[serde(rename = "n")]
+    pub name: String,
+    /// Tells it from others.
+    #[serde(rename = "i")]
+    pub id: String,
 }
 
 /// The cookie of this request, opened.
@@ -81,9 +94,19 @@ impl BrowserSession {
         self.carried().operator.as_deref().map(TokenHash::of)
     }
 
-    /// Carries an operator's session from now on, or none.
-    pub fn set_operator(&self, token: Option<String>) -> Result<(), Failure> {
-        self.carry(&Carried { operator: token, ..self.carried() })
+    /// Who signed in here before.
+    pub fn known(&self) -> Option<KnownDevice> {
+        self.carried().known
+    }
+
+    /// Carries the session of an operator, and remembers that it was this one.
+    pub fn come_in(&self, token: String, known: KnownDevice) -> Result<(), Failure> {
+        self.carry(&Carried { operator: Some(token), known: Some(known), ..self.carried() })
+    }
+
+    /// Carries no operator's session any more.
+    pub fn go_out(&self) -> Result<(), Failure> {
+        self.carry(&Carried { operator: None, ..self.carried() })
     }
 
     /// A cookie of another version is an empty one.

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use askama::Template;
 
-use super::instance::{page_of, visible};
+use super::instance::{changeable, page_of, visible};
 use crate::elements::Instance;
 use crate::onboarding::{Choice, NotListed, Reports};
 use crate::reference::Reference;
@@ -158,7 +158,7 @@ pub async fn audiences(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = visible(&app, &session, &id).await?;
+    let instance = changeable(&app, &session, &id).await?;
     let page = page_of(instance.id);
     match picked_view(&app, &instance, (page, picked.into_inner()), reference).await? {
         Ok(back) => Ok(back),

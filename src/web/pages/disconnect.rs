@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use super::instance::{page_of, visible};
+use super::instance::{changeable, page_of, visible};
 use crate::onboarding::asked_by;
 use crate::reference::Reference;
 use crate::web::Gangway;
@@ -38,7 +38,7 @@ pub async fn disconnect(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = visible(&app, &session, &id).await?;
+    let instance = changeable(&app, &session, &id).await?;
     let disconnecting = app.onboarding.disconnect(instance.id, reference);
     asked_by("the customer".to_owned(), disconnecting).await?;
     Ok(see_other(&page_of(instance.id)))

@@ -74,6 +74,18 @@ pub(super) async fn visible(app: &Gangway, session: &BrowserSession, id: &str) -
     }
 }
 
+/// The same for changing it: by the browser that made it. An operator acts in the console.
+pub(super) async fn changeable(
+    app: &Gangway,
+    session: &BrowserSession,
+    id: &str,
+) -> Result<Instance, Failure> {
+    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
+    let instance = app.storage.instance(id).await?.ok_or(Failure::NotFound)?;
+    let own = session.browser().as_ref() == Some(&instance.browser);
+    own.then_some(instance).ok_or(Failure::NotFound)
+}
+
 /// Shows it as it stands.
 pub async fn instance(
     id: web::Path<String>,

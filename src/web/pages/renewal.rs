@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use uuid::Uuid;
 
 use super::connect::start;
-use super::instance::{finishing_elsewhere, page_of, visible};
+use super::instance::{changeable, finishing_elsewhere, page_of};
 use super::stopped::StoppedPage;
 use crate::elements::{Instance, InstanceState};
 use crate::oauth::Purpose;
@@ -23,7 +23,7 @@ pub async fn reconnect(
     session: BrowserSession,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = visible(&app, &session, &id).await?;
+    let instance = changeable(&app, &session, &id).await?;
     renewable(&instance)?;
     start(&app, &session, Purpose::Renew(instance.id)).await
 }
@@ -54,7 +54,7 @@ pub async fn keep_account(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = visible(&app, &session, &id).await?;
+    let instance = changeable(&app, &session, &id).await?;
     if !app.onboarding.keep_other_account(instance.id, reference).await? {
         return Err(Failure::Conflict(instance.state.as_str()));
     }
