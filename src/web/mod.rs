@@ -180,6 +180,21 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(
             on("/admin/reconcile", get().to(admin::reconcile_page)).route(web::post().to(admin::reconcile)),
         )
+        .service(
+            on("/admin/operators", get().to(admin::operators)).route(web::post().to(admin::add_operator)),
+        )
+        .service(on("/admin/operators/{id}/role", web::post().to(admin::set_role)))
+        .service(on("/admin/operators/{id}/sign-in-link", web::post().to(admin::operator_link)))
+        .service(on("/admin/operators/{id}/remove", web::post().to(admin::remove_operator)))
+        .service(on("/admin/sessions", get().to(admin::sessions)))
+        .service(on("/admin/sessions/end-others", web::post().to(admin::end_others)))
+        .service(on("/admin/sessions/{id}/end", web::post().to(admin::end_session)))
+        .service(
+            on("/admin/password", get().to(admin::password_form)).route(web::post().to(admin::set_password)),
+        )
+        .service(on("/admin/audit", get().to(admin::audit)))
+        .service(on("/admin/audit.csv", get().to(admin::audit_csv)))
+        .service(on("/admin/audit.json", get().to(admin::audit_json)))
         .service(on("/admin/doctor", get().to(admin::doctor)))
         .service(on("/doctor/{challenge}", get().to(operations::answer_challenge)))
         // Programs.
