@@ -161,11 +161,12 @@ impl Storage {
         };
         let clear = Statement::new("DELETE FROM sign_in_links WHERE COALESCE(operator, '') = $1")
             .bind(whose.clone().unwrap_or_default());
-        let insert =
-            Statement::new("INSERT INTO sign_in_links (token_hash, expires_at, operator) VALUES ($1, $2, $3)")
-                .bind(token.0)
-                .bind(to_milliseconds(expires_at))
-                .bind(whose);
+        let insert = Statement::new(
+            "INSERT INTO sign_in_links (token_hash, expires_at, operator) VALUES ($1, $2, $3)",
+        )
+        .bind(token.0)
+        .bind(to_milliseconds(expires_at))
+        .bind(whose);
         self.writer.write(vec![clear, insert]).await
     }
 

@@ -31,6 +31,7 @@ mod instance_api;
 mod invites;
 mod missed;
 mod observatory;
+mod operators;
 mod process;
 mod program;
 mod proxy;

@@ -165,8 +165,14 @@ pub async fn set_role(
     if !app.storage.set_role(operator.id, role(&form.role)?, by_settings(&app)).await? {
         return Err(Failure::LastOperator);
     }
-    named(&app, &by, &place, if form.role == "viewer" { "operator.demoted" } else { "operator.promoted" }, &operator)
-        .await?;
+    named(
+        &app,
+        &by,
+        &place,
+        if form.role == "viewer" { "operator.demoted" } else { "operator.promoted" },
+        &operator,
+    )
+    .await?;
     Ok(see_other("/admin/operators"))
 }
 

@@ -138,7 +138,8 @@ fn within_the_console(next: &str) -> &str {
 /// `GET /admin/sign-in`
 pub async fn sign_in_form(query: web::Query<Next>, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
     let next = within_the_console(&query.next).to_owned();
-    SignInPage { frame: app.frame(), name: first(), next, error: None, demo: app.config.demo.is_some() }.show()
+    SignInPage { frame: app.frame(), name: first(), next, error: None, demo: app.config.demo.is_some() }
+        .show()
 }
 
 /// `POST /admin/sign-in`. A name that nobody has is answered like a wrong password, and as late.
