@@ -83,7 +83,7 @@ fn word(method: &Method, route: &str) -> String {
     let one = subject.strip_suffix("ies").map(|stem| format!("{stem}y"));
     let one =
         one.or_else(|| subject.strip_suffix('s').filter(|stem| !stem.ends_with('s')).map(str::to_owned));
-    match (places.last(), method.as_str(), one) {
+    match (places.next_back(), method.as_str(), one) {
         (Some(done), _, one) => format!("{}.{done}", one.as_deref().unwrap_or(subject)),
         (None, "DELETE", Some(one)) => format!("{one}.delete"),
         (None, _, Some(one)) => format!("{one}.create"),
