@@ -35,11 +35,12 @@ async fn a_viewer_looks_and_no_post_of_the_console_does_anything_for_one_but_eve
             continue;
         }
         let path = route.replace("{seq}", "1").replace("{id}", "01a20a99-a8ce-7563-ba33-fbd382988f52");
+        let form = if route.contains("redeliveries") { &[] } else { &form[..] };
         let before = count(&app).await;
-        let answer = viewer.form(&path, &form).await;
+        let answer = viewer.form(&path, form).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{route}");
         assert_eq!(count(&app).await, before + 1, "{route} is recorded as refused");
-        operator.form(&path, &form).await;
+        operator.form(&path, form).await;
         assert!(count(&app).await > before + 1, "{route} is recorded");
         tried += 1;
     }
