@@ -125,8 +125,7 @@ impl InstanceOrder {
     /// Before every instance there is.
     fn start(self) -> InstancePlace {
         match self {
-            Self::Name => InstancePlace { number: 0, text: String::new(), id: Uuid::max() },
-            Self::Newest => InstancePlace { number: 0, text: String::new(), id: Uuid::max() },
+            Self::Name | Self::Newest => InstancePlace { number: 0, text: String::new(), id: Uuid::max() },
             Self::Attention | Self::LastEvent => {
                 InstancePlace { number: i64::MAX, text: String::new(), id: Uuid::nil() }
             }
@@ -304,13 +303,11 @@ impl Storage {
                 rare = Some((count, part));
             }
         }
-        match rare {
-            Some((_, part)) => self.pick(&test, &part, after, limit).await,
-            None => {
-                let total = if test.only_state() { Total::MoreThan(FEW) } else { Total::Unknown };
-                self.walk(&test, after, limit, total).await
-            }
+        if let Some((_, part)) = rare {
+            return self.pick(&test, &part, after, limit).await;
         }
+        let total = if test.only_state() { Total::MoreThan(FEW) } else { Total::Unknown };
+        self.walk(&test, after, limit, total).await
     }
 
     async fn counted(&self, part: &Part) -> Result<Total, StorageError> {
@@ -373,7 +370,7 @@ impl Storage {
         let batch = if test.anything() { limit + 1 } else { BATCH.max(limit + 1) };
         let mut looked_through = 0;
         loop {
-            let rows = self.from_place(order, &place, batch).await?;
+            let rows = self.beyond_place(order, &place, batch).await?;
             let last = rows.len() < batch;
             looked_through += rows.len();
             for row in rows {
@@ -399,7 +396,7 @@ impl Storage {
         }
     }
 
-    async fn from_place(
+    async fn beyond_place(
         &self,
         order: InstanceOrder,
         place: &InstancePlace,

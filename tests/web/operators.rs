@@ -53,7 +53,7 @@ async fn a_viewer_looks_and_no_post_of_the_console_does_anything_for_one_but_eve
     assert_eq!(trail.all("tbody tr").len(), 1);
     let export = operator.get("/admin/audit.json").await.text().await.unwrap();
     let export: serde_json::Value = serde_json::from_str(&export).unwrap();
-    assert_eq!(export["items"].as_array().unwrap().len() as i64, count(&app).await);
+    assert_eq!(i64::try_from(export["items"].as_array().unwrap().len()).unwrap(), count(&app).await);
     assert!(
         operator
             .get("/admin/audit.csv")

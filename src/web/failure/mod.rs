@@ -248,10 +248,9 @@ impl ResponseError for Failure {
             Self::Field(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::AuthorizeUrl(_) | Self::Upstream(_) | Self::Unclear(_) => StatusCode::BAD_GATEWAY,
             Self::Conflict(_) | Self::NotRepeatable | Self::LastOperator => StatusCode::CONFLICT,
-            Self::CrossOrigin
-            | Self::InvitedOnly
-            | Self::ViewersLook
-            | Self::Key(KeyRefused::ReadOnly) => StatusCode::FORBIDDEN,
+            Self::CrossOrigin | Self::InvitedOnly | Self::ViewersLook | Self::Key(KeyRefused::ReadOnly) => {
+                StatusCode::FORBIDDEN
+            }
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInFirst(Some(_)) => StatusCode::SEE_OTHER,
             Self::SignInFirst(None)
