@@ -12,7 +12,7 @@ use super::sealed::SealedColumn;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
-    Lease, Storage, StorageError, Ticket, Work, authorization_requests, instance_words, missed_work,
+    Lease, Storage, StorageError, Ticket, Work, authorization_requests, instance_words, invites, missed_work,
     open_work, timeline,
 };
 use crate::clock::{from_milliseconds, to_milliseconds};
@@ -75,6 +75,19 @@ pub enum Change {
     Close(Ticket),
     /// The end of the instance begins, in these hands.
     Disconnect(Ticket, Lease),
+}
+
+impl Change {
+    fn statements(self, at: OffsetDateTime) -> Vec<Statement> {
+        match self {
+            Self::Keep => Vec::new(),
+            Self::Close(ticket) => open_work::closing(ticket).into_iter().collect(),
+            Self::Disconnect(ticket, lease) => vec![
+                open_work::opening(ticket, Work::Disconnect, at, lease),
+                authorization_requests::forgetting_idle_codes(ticket.instance),
+            ],
+        }
+    }
 }
 
 /// Some rows of a list, and where the next ones start.
@@ -225,14 +238,10 @@ impl Storage {
         let mut then: Vec<Statement> = calls.iter().map(|call| timeline::line(after.id, call)).collect();
         then.extend([timeline::line(after.id, &step), missed_work::following(after, step.at)]);
         then.extend(instance_words::following(after));
-        match work {
-            Change::Keep => {}
-            Change::Close(ticket) => then.extend(open_work::closing(ticket)),
-            Change::Disconnect(ticket, lease) => {
-                then.push(open_work::opening(ticket, Work::Disconnect, step.at, lease));
-                then.push(authorization_requests::forgetting_idle_codes(after.id));
-            }
+        if matches!(after.state, InstanceState::Failed(_)) {
+            then.push(invites::giving_back(after.id));
         }
+        then.extend(work.statements(step.at));
         let written = self.writer.write(Deciding { first, then }).await;
         self.recipients.forget(after.id);
         written

@@ -132,6 +132,15 @@ pub(super) fn using(invite: Uuid, instance: Uuid, now: OffsetDateTime) -> [State
     ]
 }
 
+/// There is no instance, for certain: the use is given back, so that its customer can try again.
+pub(super) fn giving_back(instance: Uuid) -> Statement {
+    Statement::new(
+        "UPDATE invites SET used = used - 1, connected_at = CASE WHEN used = 1 THEN NULL ELSE connected_at END \
+         WHERE used > 0 AND id = (SELECT invite FROM instances WHERE id = $1)",
+    )
+    .bind(instance)
+}
+
 fn read(row: &AnyRow) -> Result<Invite, StorageError> {
     let id: Uuid = parsed(row, "id")?;
     let misfit = |what: &str| StorageError::Inconsistent(format!("invite {id} has no {what}"));

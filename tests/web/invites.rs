@@ -193,6 +193,24 @@ async fn where_connecting_takes_an_invite_nothing_else_leads_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_certainly_failed_gives_its_use_back() {
+    let app = TestApp::with(|config| config.connecting.access = ConnectAccess::Invite).await;
+    let operator = app.operator().await;
+    let (link, invite) = invited(&operator, &[("customer", "Ada"), ("uses", "1")]).await;
+    let customer = app.browser();
+    let callback = customer.decide(&started(&customer, &link).await, "allow").await;
+    // A code lives thirty seconds.
+    app.clock.advance(Duration::seconds(40));
+    let result = location(&customer.get(&callback).await);
+    let page = customer.page(&result).await;
+    assert!(page.attributes("main form", "action").is_empty(), "the link leads on: {}", page.one("main"));
+    assert_eq!(state(&operator, &invite).await, "started");
+    let result = location(&back(&customer, &started(&customer, &link).await).await);
+    assert_eq!(customer.headline(&result).await, "MailChimp is connected");
+    assert_eq!(state(&operator, &invite).await, "connected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_made_says_why_and_keeps_what_was_typed() {
     let app = TestApp::with(returning).await;
     let operator = app.operator().await;
@@ -274,6 +292,7 @@ async fn programs_make_list_and_take_back_invites() {
         (&json!("created"), &json!(null), &json!(["eu"]))
     );
     let url = made.json["url"].as_str().unwrap();
+    api.one.app.clock.advance(Duration::seconds(1));
     assert_eq!(plain().get(url).send().await.unwrap().status(), StatusCode::OK);
     assert_eq!(api.send(post(json!({ "customer": "Eve" }), &write)).await.json["uses"], 1);
     let list = api.get("/api/v1/invites?limit=1").await;

@@ -208,7 +208,7 @@ impl Failure {
             calm: false,
             headline,
             sentences: sentences.iter().map(|&sentence| sentence.to_owned()).collect(),
-            action: next.action(),
+            action: next.action(app),
             code,
             reference: reference.to_string(),
             at: app.clock.now().into(),

@@ -6,6 +6,7 @@ use super::Failure;
 use crate::mailchimp::PROVIDER;
 use crate::oauth::NotPending;
 use crate::storage::StorageError;
+use crate::web::Gangway;
 use crate::web::guards::KeyRefused;
 use crate::web::pages::Action;
 
@@ -256,9 +257,9 @@ impl Failure {
 }
 
 impl Next {
-    pub(super) fn action(self) -> Option<Action> {
+    pub(super) fn action(self, app: &Gangway) -> Option<Action> {
         match self {
-            Self::StartAgain => Some(Action::start_again()),
+            Self::StartAgain => Action::start_again(app),
             Self::Home => {
                 Some(Action { label: format!("Go to Connect {PROVIDER}"), target: "/".into(), post: false })
             }

@@ -123,7 +123,7 @@ fn not_granted(error: ErrorCode, claimed: &ClaimedRequest, app: &Gangway) -> Pro
         calm: error == ErrorCode::AccessDenied,
         headline,
         sentences: sentences.iter().map(|&sentence| sentence.to_owned()).collect(),
-        action: Some(Action::start_again()),
+        action: Action::start_again(app),
         code: error.as_str(),
         reference: claimed.reference.to_string(),
         at: claimed.claimed_at.into(),

@@ -213,7 +213,7 @@ fn failed(app: &Gangway, instance: &Instance, problem: &Problem) -> ProblemPage 
         calm: false,
         headline,
         sentences: sentences.iter().map(|&sentence| sentence.to_owned()).collect(),
-        action: Some(Action::start_again()),
+        action: Action::start_again(app),
         code: problem.kind.as_str(),
         reference: instance.reference.to_string(),
         at: instance.created_at.into(),

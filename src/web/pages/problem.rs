@@ -3,7 +3,9 @@
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
+use crate::config::ConnectAccess;
 use crate::mailchimp::PROVIDER;
+use crate::web::Gangway;
 use crate::web::view::{Frame, Moment, Page};
 
 /// One problem, in a person's words.
@@ -39,9 +41,10 @@ pub struct Action {
 }
 
 impl Action {
-    /// One click to approve again.
-    pub fn start_again() -> Self {
-        Self { label: format!("Connect {PROVIDER}"), target: "/connect".into(), post: true }
+    /// One click to approve again; none where it takes an invite, whose link is open still.
+    pub fn start_again(app: &Gangway) -> Option<Self> {
+        let open = app.config.connecting.access == ConnectAccess::Public;
+        open.then(|| Self { label: format!("Connect {PROVIDER}"), target: "/connect".into(), post: true })
     }
 }
 
