@@ -249,6 +249,7 @@ fn serve(listener: TcpListener, gangway: web::Data<Gangway>) -> io::Result<Serve
             .app_data(gangway.clone())
             .app_data(web::FormConfig::default().limit(8 * 1024))
             .configure(crate::web::routes)
+            .wrap(from_fn(crate::web::idempotency))
             .wrap(crate::web::session_middleware(&gangway.config))
             .wrap(from_fn(crate::web::same_origin))
             .wrap(from_fn(crate::web::edge))

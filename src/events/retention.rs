@@ -18,6 +18,9 @@ pub async fn prune(storage: &Storage, clock: &SharedClock, kept: Retention) -> R
     while storage.prune_notifications(clock.now() - kept.events).await? {
         tokio::time::sleep(REST).await;
     }
+    while storage.prune_idempotent_requests(clock.now()).await? {
+        tokio::time::sleep(REST).await;
+    }
     let sizes = storage.sizes().await?;
     #[expect(clippy::cast_precision_loss, reason = "a gauge")]
     let gauges = [

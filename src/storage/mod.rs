@@ -17,6 +17,7 @@ mod endpoints;
 mod event_counts;
 mod event_query;
 mod events;
+mod idempotency;
 mod instance_finding;
 mod instance_words;
 mod instances;
@@ -65,6 +66,7 @@ pub use event_counts::{EventCount, Span};
 pub use events::{
     EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
 };
+pub use idempotency::{OnceOnly, Turn};
 pub use instance_finding::{Found, InstanceOrder, InstancePlace, InstanceQuestion, Total};
 pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
 pub use invites::InviteMark;

@@ -55,6 +55,7 @@ sealed_columns! {
     KeptAnswer, "kept answers": "instances" "kept_answer" by "id" where "1 = 1";
     GrantCode, "grant codes": "authorization_requests" "code" by "id" where "1 = 1";
     EndpointSecret, "endpoint secrets": "endpoints" "secret" by "id" where "1 = 1";
+    IdempotentAnswer, "kept answers of the API": "idempotent_requests" "answer" by "id" where "1 = 1";
     Setting, "settings": "settings" "value" by "name" where "name IN ('key_in_use', 'tried_out')";
     KeyCheck, "key check": "settings" "value" by "name" where "name = 'key_check'";
 }

@@ -31,7 +31,7 @@ use crate::mailchimp::Mailchimp;
 use crate::onboarding::Onboarding;
 use crate::storage::Storage;
 pub use admin::Console;
-pub use api::Waiting;
+pub use api::{Waiting, idempotency};
 pub use assets::Assets;
 pub use edge::edge;
 pub use guards::{RateLimit, same_origin, session_middleware};

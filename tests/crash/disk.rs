@@ -19,7 +19,7 @@ impl SmallDisk {
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap().keep();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1500k", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
             .arg(&folder)
             .status()
             .is_ok_and(|status| status.success());

@@ -27,6 +27,7 @@ mod events;
 mod fake;
 mod finding;
 mod http;
+mod idempotency;
 mod instance_api;
 mod invites;
 mod missed;

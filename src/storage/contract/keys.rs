@@ -45,6 +45,9 @@ async fn fill(bench: &Bench) -> Filled {
         created_at: NOON,
     };
     bench.storage.add_endpoint(&endpoint, &EndpointSecret::draw(bench.entropy())).await.unwrap();
+    let once = OnceOnly::new(bench.id(), "POST /api/v1/endpoints", "a name", bench.id());
+    assert_eq!(bench.storage.take_turn(&once, NOON).await.unwrap(), Turn::Ours);
+    bench.storage.keep_answer(&once, b"with a secret", NOON).await.unwrap();
     filled
 }
 

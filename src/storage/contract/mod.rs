@@ -6,6 +6,7 @@ mod audiences;
 mod copies;
 mod deliveries;
 mod finding;
+mod idempotency;
 mod invites;
 mod keys;
 mod looking;

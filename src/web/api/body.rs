@@ -20,9 +20,14 @@ pub(super) async fn body<T: DeserializeOwned>(
     if !said.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
         return Err(Failure::MediaType);
     }
-    let reading = tokio::time::timeout(app.config.limits.body_deadline, bytes(payload));
-    let bytes = reading.await.map_err(|_| Failure::TooSlow)??;
+    let bytes = bytes_in_time(payload, app).await?;
     serde_json::from_slice(&bytes).map_err(|error| Failure::Body(error.to_string()))
+}
+
+/// The bytes of a body that is neither large nor slow.
+pub(super) async fn bytes_in_time(payload: web::Payload, app: &Gangway) -> Result<Vec<u8>, Failure> {
+    let reading = tokio::time::timeout(app.config.limits.body_deadline, bytes(payload));
+    reading.await.map_err(|_| Failure::TooSlow)?
 }
 
 async fn bytes(mut payload: web::Payload) -> Result<Vec<u8>, Failure> {

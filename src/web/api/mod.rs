@@ -3,8 +3,10 @@
 
 mod body;
 mod deliveries;
+mod document;
 mod endpoints;
 mod events;
+mod idempotency;
 mod instance;
 mod instances;
 mod invites;
@@ -17,6 +19,7 @@ mod waiting;
 pub use deliveries::{list as deliveries, redeliver};
 pub use endpoints::{create as create_endpoint, delete as delete_endpoint, list as endpoints};
 pub use events::{list as events, one as event};
+pub use idempotency::idempotency;
 pub use instance::{
     check as check_instance, disconnect as disconnect_instance, one as instance, pause as pause_instance,
     reconnect_link as instance_reconnect_link, resume as resume_instance, timeline,

@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
+use super::document::Once;
 use super::{deliveries, endpoints, events, instance, instances, invites};
 use crate::web::failure::Problem;
 
@@ -23,7 +24,7 @@ use crate::web::failure::Problem;
         instance::check, instance::pause, instance::resume, instance::reconnect_link, instance::disconnect, instances::list
     ),
     components(schemas(Problem)),
-    modifiers(&Keys)
+    modifiers(&Keys, &Once)
 )]
 struct Document;
 

@@ -120,6 +120,12 @@ pub enum Failure {
     /// A field whose value cannot be used. Why may repeat it: for the answer alone.
     #[error("refused: the field {0} cannot be used")]
     Field(&'static str, String),
+    /// An Idempotency-Key whose first request is under way.
+    #[error("refused: the Idempotency-Key is in use")]
+    KeyInUse,
+    /// An Idempotency-Key that stands for another request.
+    #[error("refused: the Idempotency-Key stands for another request")]
+    KeyReused,
     /// The database does not answer.
     #[error("storage: {0}: {detail}", detail = innermost(.0))]
     Storage(#[from] StorageError),
@@ -187,6 +193,9 @@ impl Failure {
             Self::Storage(_) | Self::Busy(_) => {
                 builder.insert_header((header::RETRY_AFTER, "5"));
             }
+            Self::KeyInUse => {
+                builder.insert_header((header::RETRY_AFTER, "1"));
+            }
             Self::Key(refused) => {
                 builder.insert_header((header::WWW_AUTHENTICATE, refused.challenge()));
             }
@@ -245,9 +254,11 @@ impl ResponseError for Failure {
             | Self::Parameter(..)
             | Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Field(..) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Field(..) | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::AuthorizeUrl(_) | Self::Upstream(_) | Self::Unclear(_) => StatusCode::BAD_GATEWAY,
-            Self::Conflict(_) | Self::NotRepeatable | Self::LastOperator => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::NotRepeatable | Self::LastOperator | Self::KeyInUse => {
+                StatusCode::CONFLICT
+            }
             Self::CrossOrigin | Self::InvitedOnly | Self::ViewersLook | Self::Key(KeyRefused::ReadOnly) => {
                 StatusCode::FORBIDDEN
             }

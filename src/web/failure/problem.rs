@@ -54,7 +54,11 @@ impl Problem {
                 (Some(format!("Cloud Elements: {said}")), None, None)
             }
             Failure::Conflict(state) => (Some(format!("The instance is {state}.")), None, None),
-            Failure::Key(_) | Failure::MediaType | Failure::NotRepeatable => {
+            Failure::Key(_)
+            | Failure::KeyInUse
+            | Failure::KeyReused
+            | Failure::MediaType
+            | Failure::NotRepeatable => {
                 (words.sentences.first().map(|&sentence| sentence.to_owned()), None, None)
             }
             _ => (None, None, None),

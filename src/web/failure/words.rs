@@ -213,6 +213,18 @@ impl Failure {
                 &["It takes no more notifications."],
                 Next::Nothing,
             ),
+            Self::KeyInUse => words(
+                "idempotency_key_in_use",
+                "This is being done",
+                &["A request with this Idempotency-Key is under way; ask again in a moment."],
+                Next::Nothing,
+            ),
+            Self::KeyReused => words(
+                "idempotency_key_reused",
+                "This Idempotency-Key was used",
+                &["It stands for another body within the last 24 hours; take a fresh one."],
+                Next::Nothing,
+            ),
             Self::TooLarge => {
                 words("too_large", "That is too large", &["The request was larger than we take."], Next::Home)
             }

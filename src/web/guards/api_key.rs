@@ -7,6 +7,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
+use uuid::Uuid;
 
 use super::act::Place;
 use crate::api_key::ApiKeySecret;
@@ -63,6 +64,13 @@ pub struct ApiKey<N> {
 }
 
 impl<N: Needs> ApiKey<N> {
+    /// The id of the key that a request carries, if it opens what needs `N`. For whoever only has to know whose a
+    /// request is: its act is recorded where the handler takes the proof.
+    pub async fn id_in(request: &HttpRequest) -> Option<Uuid> {
+        let app = request.app_data::<web::Data<Gangway>>().cloned()?;
+        check::<N>(&app, &presented(request).ok()?).await.ok().map(|key| key.id)
+    }
+
     /// Whether it still does; for answers that take their time.
     pub async fn still_opens(&self, app: &Gangway) -> Result<(), Failure> {
         check::<N>(app, &self.hash).await.map(drop)
