@@ -230,7 +230,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
         cloud_elements,
         console: Console::new(config.admin_password_hash.clone()),
         rate_limit: RateLimit::new(config.rate_limit_per_minute, config.trusted_proxies.clone()),
-        assets: Assets::default(),
+        assets: Assets::new(config.face.accent),
         metrics,
         clock,
         entropy,

@@ -6,6 +6,7 @@ pub mod app;
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;
+pub mod colour;
 pub mod config;
 pub mod doctor;
 pub mod elements;

@@ -13,8 +13,8 @@ use anyhow::{Context, anyhow};
 use crate::app::{self, App, Surroundings};
 use crate::clock::SystemClock;
 use crate::config::{
-    AuthorizeUrlFrom, CloudElementsAccess, Config, Connecting, Demo, Limits, Log, LogFormat, MailchimpApp,
-    PublicUrl, Retention,
+    AuthorizeUrlFrom, CloudElementsAccess, Config, Connecting, Demo, Face, Limits, Log, LogFormat,
+    MailchimpApp, PublicUrl, Retention,
 };
 use crate::entropy::SystemEntropy;
 use crate::seal::SecretKey;
@@ -105,6 +105,7 @@ fn config(
         rate_limit_per_minute: 60,
         log,
         limits: Limits::default(),
+        face: Face::default(),
         demo: Some(Demo { control_url: simulator.control_url() }),
     })
 }

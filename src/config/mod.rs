@@ -13,11 +13,14 @@ use uuid::Uuid;
 
 use crate::invite::ReturnUrls;
 use crate::seal::SecretKey;
+pub use face::{Face, SupportAddress};
+use face::{colour, host_name, support_address};
 use setting::{
     Reader, api_base, argon2id_hash, authorize_url_from, comma_list, connect_access, database_url, duration,
     element_key, log_format, log_level, networks, parse, retention, return_urls, secret, web_url, word,
 };
 
+mod face;
 mod secret_files;
 pub(crate) mod setting;
 #[cfg(test)]
@@ -60,6 +63,8 @@ pub struct Config {
     pub log: Log,
     /// What one request may take.
     pub limits: Limits,
+    /// How the host shows itself.
+    pub face: Face,
     /// Set by `gangway demo` alone.
     pub demo: Option<Demo>,
 }
@@ -306,6 +311,12 @@ fn lines_of(
 }
 
 impl Config {
+    /// What the host is called on every page.
+    pub fn host_name(&self) -> &str {
+        let of_the_address = || if self.demo.is_some() { "Gangway demo" } else { self.public_url.host() };
+        self.face.name.as_deref().unwrap_or_else(of_the_address)
+    }
+
     /// Reads every setting, or tells every problem.
     pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, Problems> {
         let mut reader = Reader { variables, problems: Vec::new() };
@@ -376,6 +387,19 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     );
     let rate_limit_per_minute =
         reader.or("RATE_LIMIT_PER_MINUTE", "60", "a whole number; 0 switches the limit off", parse);
+    let name = reader.optional("HOST_NAME", "the name your customers know, 60 characters at most", host_name);
+    let accent = reader.optional(
+        "ACCENT_COLOR",
+        "six hexadecimal digits, such as '#0d5f73', in .env within single quotes",
+        colour,
+    );
+    let support = reader.optional(
+        "SUPPORT_ADDRESS",
+        "a mail address such as help@example.com, or an https address",
+        support_address,
+    );
+    let privacy =
+        reader.optional("PRIVACY_URL", "an https address, such as https://example.com/privacy", web_url);
     let log_format = reader.or("LOG_FORMAT", "text", "write text or json", log_format);
     let log_level = reader.or("LOG_LEVEL", "info", "write error, warn, info, debug or trace", log_level);
 
@@ -408,6 +432,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         rate_limit_per_minute: rate_limit_per_minute?,
         log: Log { format: log_format?, level: log_level? },
         limits: Limits::default(),
+        face: Face { name, accent, support, privacy },
         demo: None,
     })
 }

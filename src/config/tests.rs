@@ -144,3 +144,45 @@ fn the_examples_defaults_are_the_defaults() {
     }
     assert_eq!(format!("{:?}", Config::from_variables(&variables).expect("accepted")), plain);
 }
+
+#[test]
+fn a_face_that_cannot_be_shown_is_refused_and_never_repeated() {
+    let long = "x".repeat(61);
+    for (name, value) in [
+        ("HOST_NAME", long.as_str()),
+        ("HOST_NAME", "two\nlines"),
+        ("ACCENT_COLOR", "teal"),
+        ("ACCENT_COLOR", "#fff;} body{"),
+        ("SUPPORT_ADDRESS", "somebody"),
+        ("SUPPORT_ADDRESS", "a@b?bcc=x@y"),
+        ("SUPPORT_ADDRESS", "\"><script>@example.com"),
+        ("SUPPORT_ADDRESS", "javascript://alert(1)"),
+        ("PRIVACY_URL", "javascript:alert(1)"),
+        ("PRIVACY_URL", "http://example.com/privacy"),
+    ] {
+        let mut variables = filled_in();
+        variables.insert(name.to_owned(), value.to_owned());
+        let told = Config::from_variables(&variables).expect_err(value);
+        assert!(told.0.iter().map(|problem| problem.variable).eq([name]), "{value}");
+        assert!(!told.to_string().contains(value), "{value}");
+    }
+}
+
+#[test]
+fn the_face_is_read() {
+    let mut variables = filled_in();
+    assert_eq!(Config::from_variables(&variables).unwrap().host_name(), "connect.example.com");
+    for (name, value) in [
+        ("HOST_NAME", "Ada & Sons"),
+        ("ACCENT_COLOR", "#FFcc00"),
+        ("SUPPORT_ADDRESS", "help+us@example.com"),
+        ("PRIVACY_URL", "https://example.com/privacy"),
+    ] {
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    let config = Config::from_variables(&variables).unwrap();
+    assert_eq!(config.host_name(), "Ada & Sons");
+    let support = config.face.support.unwrap();
+    assert_eq!(support.link(Some("AB-12")), "mailto:help+us@example.com?subject=Reference%20AB-12");
+    assert_eq!(config.face.accent.unwrap().to_string(), "#ffcc00");
+}

@@ -1,12 +1,14 @@
 //! The files of `static/`, embedded, under names that change with their content, so that browsers may
-//! keep them for ever.
+//! keep them for ever. The host's colour stands at the end of the sheet: no page may style itself.
 
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use sha2::{Digest, Sha256};
 
 use super::Gangway;
 use super::failure::Failure;
+use crate::colour::{self, Colour};
 
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -15,7 +17,7 @@ struct Asset {
     /// Its address.
     path: String,
     content_type: &'static str,
-    bytes: &'static [u8],
+    bytes: Bytes,
 }
 
 /// The embedded files.
@@ -25,25 +27,25 @@ pub struct Assets {
     icon: Asset,
 }
 
-impl Default for Assets {
-    fn default() -> Self {
-        let asset = |stem: &str, extension: &str, content_type, bytes: &'static [u8]| {
+impl Assets {
+    /// In the house's colours, or in the host's.
+    pub fn new(accent: Option<Colour>) -> Self {
+        let asset = |stem: &str, extension: &str, content_type, bytes: Bytes| {
             let hash: String =
-                Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+                Sha256::digest(&bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
             Asset { path: format!("/assets/{stem}-{hash}.{extension}"), content_type, bytes }
         };
-        let css = include_bytes!("../../static/gangway.css");
-        let js = include_bytes!("../../static/gangway.js");
-        let svg = include_bytes!("../../static/icon.svg");
+        let css = include_str!("../../static/gangway.css");
+        let css = format!("{css}{}", accent.map(colour::stylesheet).unwrap_or_default());
+        let js = Bytes::from_static(include_bytes!("../../static/gangway.js"));
+        let svg = Bytes::from_static(include_bytes!("../../static/icon.svg"));
         Self {
-            stylesheet: asset("gangway", "css", "text/css; charset=utf-8", css),
+            stylesheet: asset("gangway", "css", "text/css; charset=utf-8", css.into()),
             script: asset("gangway", "js", "text/javascript; charset=utf-8", js),
             icon: asset("icon", "svg", "image/svg+xml; charset=utf-8", svg),
         }
     }
-}
 
-impl Assets {
     /// Address of the stylesheet.
     pub fn stylesheet(&self) -> &str {
         &self.stylesheet.path
@@ -71,5 +73,5 @@ pub async fn serve(
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, FOR_EVER))
         .content_type(*content_type)
-        .body(*bytes))
+        .body(bytes.clone()))
 }

@@ -12,11 +12,16 @@ use time::macros::format_description;
 use super::Gangway;
 use super::failure::Failure;
 use crate::mailchimp::PROVIDER;
+use crate::reference::Reference;
 
 /// The frame around a page.
 pub struct Frame {
     /// Who hosts.
     pub host: String,
+    /// Where help is, if the host says so.
+    pub support: Option<String>,
+    /// What the host does with data, if it says so.
+    pub privacy: Option<String>,
     /// The provider, as people know it.
     pub provider: &'static str,
     /// Address of the stylesheet.
@@ -33,17 +38,22 @@ impl Gangway {
     /// The frame of this process's pages.
     pub(super) fn frame(&self) -> Frame {
         Frame {
-            host: if self.config.demo.is_some() {
-                "Gangway demo".into()
-            } else {
-                self.config.public_url.host().into()
-            },
+            host: self.config.host_name().to_owned(),
+            support: self.config.face.support.as_ref().map(|address| address.link(None)),
+            privacy: self.config.face.privacy.as_ref().map(ToString::to_string),
             provider: PROVIDER,
             stylesheet: self.assets.stylesheet().to_owned(),
             script: self.assets.script().to_owned(),
             icon: self.assets.icon().to_owned(),
             simulated: self.config.demo.is_some(),
         }
+    }
+}
+
+impl Gangway {
+    /// Where help is for what carries this reference.
+    pub(super) fn support_for(&self, reference: Reference) -> Option<String> {
+        self.config.face.support.as_ref().map(|address| address.link(Some(&reference.to_string())))
     }
 }
 

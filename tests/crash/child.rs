@@ -11,7 +11,8 @@ use futures_util::future::{BoxFuture, pending, ready};
 use gangway::app::{App, Surroundings};
 use gangway::checkpoint::{Checkpoints, Point};
 use gangway::config::{
-    AuthorizeUrlFrom, CloudElementsAccess, Config, Limits, Log, LogFormat, MailchimpApp, PublicUrl, Retention,
+    AuthorizeUrlFrom, CloudElementsAccess, Config, Face, Limits, Log, LogFormat, MailchimpApp, PublicUrl,
+    Retention,
 };
 use gangway::seal::SecretKey;
 use serde::{Deserialize, Serialize};
@@ -136,6 +137,7 @@ pub fn config(order: &Order) -> Config {
         rate_limit_per_minute: 0,
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
         limits: Limits::default(),
+        face: Face::default(),
         demo: None,
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use gangway::app::{App, Surroundings};
 use gangway::clock::{ManualClock, SharedClock};
 use gangway::config::{
-    AuthorizeUrlFrom, CloudElementsAccess, Config, Limits, Log, LogFormat, MailchimpApp, PublicUrl, Retention,
+    AuthorizeUrlFrom, CloudElementsAccess, Config, Face, Limits, Log, LogFormat, MailchimpApp, PublicUrl,
+    Retention,
 };
 use gangway::entropy::SystemEntropy;
 use gangway::seal::SecretKey;
@@ -217,6 +218,7 @@ pub fn config(origin: &str, simulator: &Simulator, folder: &TempDir) -> Config {
         rate_limit_per_minute: 0,
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
         limits: Limits { head_deadline: Duration::from_secs(60), ..Limits::default() },
+        face: Face::default(),
         demo: None,
     }
 }

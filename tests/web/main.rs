@@ -24,6 +24,7 @@ mod contended;
 mod deliveries;
 mod doctor;
 mod events;
+mod face;
 mod fake;
 mod finding;
 mod http;

@@ -220,6 +220,7 @@ impl Failure {
             action: next.action(app),
             code,
             reference: reference.to_string(),
+            support: app.support_for(reference),
             at: app.clock.now().into(),
         };
         page.respond(&mut builder)

@@ -126,6 +126,7 @@ fn not_granted(error: ErrorCode, claimed: &ClaimedRequest, app: &Gangway) -> Pro
         action: Action::start_again(app),
         code: error.as_str(),
         reference: claimed.reference.to_string(),
+        support: app.support_for(claimed.reference),
         at: claimed.claimed_at.into(),
     }
 }

@@ -215,6 +215,7 @@ fn failed(app: &Gangway, instance: &Instance, problem: &Problem) -> ProblemPage 
         sentences: sentences.iter().map(|&sentence| sentence.to_owned()).collect(),
         action: Action::start_again(app),
         code: problem.kind.as_str(),
+        support: app.support_for(instance.reference),
         reference: instance.reference.to_string(),
         at: instance.created_at.into(),
     }

@@ -99,6 +99,7 @@ async fn closed(
         sentences,
         action: None,
         code,
+        support: app.support_for(reference),
         reference: reference.to_string(),
         at: now.into(),
     };

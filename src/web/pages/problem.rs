@@ -26,6 +26,8 @@ pub struct ProblemPage {
     pub code: &'static str,
     /// The log's.
     pub reference: String,
+    /// Where help is, with the reference filled in where it is a mail.
+    pub support: Option<String>,
     /// When.
     pub at: Moment,
 }
