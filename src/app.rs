@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -135,6 +136,7 @@ impl App {
         let ended = server.await;
         stopper.abort();
         tidying.abort();
+        write_starts(&gangway).await;
         tokio::join!(gangway.onboarding.stop(GRACE), gangway.deliveries.stop(), gangway.missed.stop());
         gangway.storage.close().await;
         tracing::info!("stopped");
@@ -232,6 +234,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
         rate_limit: RateLimit::new(config.rate_limit_per_minute, config.trusted_proxies.clone()),
         assets: Assets::new(config.face.accent),
         metrics,
+        starts: AtomicI64::new(0),
         clock,
         entropy,
         checkpoints,
@@ -262,6 +265,17 @@ fn serve(listener: TcpListener, gangway: web::Data<Gangway>) -> io::Result<Serve
     Ok(server.run())
 }
 
+/// What cannot be written is counted on.
+async fn write_starts(gangway: &Gangway) {
+    let starts = gangway.starts.swap(0, Ordering::Relaxed);
+    if starts > 0
+        && let Err(error) = gangway.storage.add_starts(starts, gangway.clock.now()).await
+    {
+        gangway.starts.fetch_add(starts, Ordering::Relaxed);
+        tracing::warn!(%error, "how many trips were started is not written down yet");
+    }
+}
+
 async fn tidy(gangway: web::Data<Gangway>) {
     loop {
         let kept = gangway.config.retention;
@@ -269,6 +283,7 @@ async fn tidy(gangway: web::Data<Gangway>) {
             tracing::error!(%error, "what is old could not be removed; it is tried again");
         }
         tokio::time::sleep(TIDY_EVERY).await;
+        write_starts(&gangway).await;
         gangway.rate_limit.forget_idle();
         gangway.metrics.tidy();
         if let Err(error) = gangway.storage.forget_old_event_counts(gangway.clock.now()).await {

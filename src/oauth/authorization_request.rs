@@ -30,6 +30,14 @@ pub struct PendingRequest {
     pub invite: Option<Uuid>,
 }
 
+impl PendingRequest {
+    /// When it began.
+    pub fn started_at(&self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(self.expires).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+            - PENDING_LIFETIME
+    }
+}
+
 /// What a trip is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -36,6 +37,8 @@ pub struct Grant {
     pub reference: Reference,
     /// The invite it was started with.
     pub invite: Option<Uuid>,
+    /// When its browser left for Mailchimp.
+    pub started_at: OffsetDateTime,
 }
 
 /// A denial whose state is pending in the browser that brought it.
@@ -49,6 +52,8 @@ pub struct Denial {
     pub browser: BrowserHash,
     /// Of the request that brought it.
     pub reference: Reference,
+    /// When its browser left for Mailchimp.
+    pub started_at: OffsetDateTime,
 }
 
 /// Where the browser belongs now.
@@ -90,7 +95,7 @@ impl Onboarding {
         grant: Grant,
         tell: oneshot::Sender<Result<Arrived, StorageError>>,
     ) {
-        let Grant { state, code, browser, reference, invite } = grant;
+        let Grant { state, code, browser, reference, invite, started_at } = grant;
         let invite = match self.invited(invite).await {
             Ok(invite) => invite,
             Err(error) => {
@@ -100,7 +105,8 @@ impl Onboarding {
         };
         let new = self.new_row(browser.clone(), reference, invite);
         let id = new.instance.id;
-        let request = self.claimed(browser, Trip::Granted(id), reference);
+        let started_at = Some(started_at);
+        let request = ClaimedRequest { started_at, ..self.claimed(browser, Trip::Granted(id), reference) };
         let invited = new.instance.customer.as_ref().map(|customer| format!(", invited as {customer}"));
         let invited = invited.unwrap_or_default();
         let summary = format!("The customer approved at {PROVIDER}{invited}; the grant code was claimed.");
@@ -129,8 +135,9 @@ impl Onboarding {
 
     /// Claims the denial, or leads to what an earlier claim of it became.
     pub async fn decline(&self, denial: Denial) -> Result<Arrived, StorageError> {
-        let Denial { state, error, browser, reference } = denial;
-        let request = self.claimed(browser, Trip::Denied(error), reference);
+        let Denial { state, error, browser, reference, started_at } = denial;
+        let started_at = Some(started_at);
+        let request = ClaimedRequest { started_at, ..self.claimed(browser, Trip::Denied(error), reference) };
         Ok(match self.storage.claim_denial(state, &request).await? {
             Claim::Won => {
                 metrics::counter!("gangway_authorization_requests_total", "outcome" => error.as_str())
@@ -152,7 +159,7 @@ impl Onboarding {
 
     pub(super) fn claimed(&self, browser: BrowserHash, trip: Trip, reference: Reference) -> ClaimedRequest {
         let id = fresh_id(&*self.clock, &*self.entropy);
-        ClaimedRequest { id, browser, trip, reference, claimed_at: self.clock.now() }
+        ClaimedRequest { id, browser, trip, reference, claimed_at: self.clock.now(), started_at: None }
     }
 
     fn new_row(&self, browser: BrowserHash, reference: Reference, invite: Option<Invite>) -> NewInstanceRow {

@@ -31,6 +31,8 @@ pub struct ClaimedRequest {
     pub reference: Reference,
     /// When.
     pub claimed_at: OffsetDateTime,
+    /// When its browser left for the provider, where that is known.
+    pub started_at: Option<OffsetDateTime>,
 }
 
 /// How a trip came back.
@@ -147,14 +149,14 @@ impl Storage {
 
     /// The request that this state was claimed for, if it was.
     pub async fn claimed_request(&self, state: StateHash) -> Result<Option<ClaimedRequest>, StorageError> {
-        let query = "SELECT id, browser, instance, error, reference, claimed_at FROM authorization_requests WHERE state_hash = $1";
+        let query = "SELECT id, browser, instance, error, reference, claimed_at, started_at FROM authorization_requests WHERE state_hash = $1";
         let row = sqlx::query(query).bind(state.as_bytes().to_vec()).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
 
     /// A claimed request by its id.
     pub async fn claimed_request_by_id(&self, id: Uuid) -> Result<Option<ClaimedRequest>, StorageError> {
-        let query = "SELECT id, browser, instance, error, reference, claimed_at FROM authorization_requests WHERE id = $1";
+        let query = "SELECT id, browser, instance, error, reference, claimed_at, started_at FROM authorization_requests WHERE id = $1";
         let row = sqlx::query(query).bind(id.to_string()).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
@@ -176,6 +178,7 @@ fn read(row: &AnyRow) -> Result<ClaimedRequest, StorageError> {
         trip: trip.ok_or_else(misfit)?,
         reference: instances::parsed(row, "reference")?,
         claimed_at: instances::moment(row, "claimed_at")?.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        started_at: instances::moment(row, "started_at")?,
     })
 }
 
@@ -195,10 +198,10 @@ pub(super) fn forgetting_idle_codes(instance: Uuid) -> Statement {
 }
 
 const CLAIM: &str = "INSERT INTO authorization_requests (state_hash, id, browser, instance, code, error, reference, \
-     claimed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (state_hash) DO NOTHING";
+     claimed_at, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (state_hash) DO NOTHING";
 /// Whoever started in time may finish, so that its end does not matter here.
 const CLAIM_INVITED: &str = "INSERT INTO authorization_requests (state_hash, id, browser, instance, code, error, \
-     reference, claimed_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM invites WHERE id = $9 \
+     reference, claimed_at, started_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE EXISTS (SELECT 1 FROM invites WHERE id = $10 \
      AND revoked_at IS NULL AND (uses IS NULL OR used < uses)) ON CONFLICT (state_hash) DO NOTHING";
 
 fn claiming(
@@ -219,4 +222,5 @@ fn claiming(
         .bind(error)
         .bind(request.reference.to_string())
         .bind(to_milliseconds(request.claimed_at))
+        .bind(request.started_at.map(to_milliseconds))
 }

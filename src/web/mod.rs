@@ -15,6 +15,7 @@ mod pages;
 mod view;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, Route, guard};
@@ -74,6 +75,8 @@ pub struct Gangway {
     pub headers: SecurityHeaders,
     /// `/metrics`.
     pub metrics: Metrics,
+    /// Trips that were started and not written down yet.
+    pub starts: AtomicI64,
     /// The time.
     pub clock: SharedClock,
     /// States, ids, tokens.
@@ -119,7 +122,7 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/invites/{token}", get().to(pages::invited)))
         .service(on("/invites/{token}/connect", web::post().to(pages::connect_invited)))
         // The operator.
-        .service(on("/admin", get().to(admin::home)))
+        .service(on("/admin", get().to(admin::overview)))
         .service(
             on("/admin/first-sign-in/{token}", get().to(admin::first_sign_in_form))
                 .route(web::post().to(admin::first_sign_in)),

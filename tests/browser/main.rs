@@ -80,6 +80,9 @@ async fn console(browser: &Chromium, demo: &Demo) {
     browser.open(&demo.sign_in_link).await;
     browser.check("the first sign-in").await;
     browser.click("main form button").await;
+    browser.wait_for("h1", "Overview").await;
+    browser.check("overview").await;
+    browser.open(&format!("{}/admin/instances", demo.home)).await;
     browser.wait_for("h1", "Instances").await;
     browser.check("instances").await;
     browser.click("tbody a").await;

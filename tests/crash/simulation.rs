@@ -115,6 +115,7 @@ impl Trial {
         for _ in 0..=u32::from(twice) {
             let grant = Grant {
                 invite: None,
+                started_at: time::OffsetDateTime::UNIX_EPOCH,
                 state,
                 code: GrantCode::new(format!("code-{}-{number}", self.seed)),
                 browser: BrowserHash::of("browser"),

@@ -24,7 +24,7 @@ async fn the_first_start_gives_a_link_that_works_once_and_survives_being_looked_
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     }
     let form = [("password", "a long enough password"), ("password_again", "a long enough password")];
-    assert_eq!(location(&operator.form(&link, &form).await), "/admin/instances");
+    assert_eq!(location(&operator.form(&link, &form).await), "/admin");
     assert_eq!(operator.get("/admin/instances").await.status(), StatusCode::OK);
     assert_eq!(late.get(&link).await.status(), StatusCode::NOT_FOUND);
     assert_eq!(late.form(&link, &form).await.status(), StatusCode::NOT_FOUND);
@@ -60,7 +60,7 @@ async fn a_password_of_the_settings_needs_no_link() {
     assert_eq!(app.sign_in_link, None);
     let operator = app.browser();
     let answer = operator.form("/admin/sign-in", &[("password", "from the settings")]).await;
-    assert_eq!(location(&answer), "/admin/instances");
+    assert_eq!(location(&answer), "/admin");
     assert_eq!(operator.get("/admin/instances").await.status(), StatusCode::OK);
 }
 

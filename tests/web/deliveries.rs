@@ -284,8 +284,9 @@ async fn after_five_days_without_a_success_it_is_switched_off_and_the_operator_t
     for day in 0..6 {
         let before = receiver.received().len();
         one.send(notification(&day.to_string())).await;
-        receiver.until(before + 1).await;
+        // On the last day an older one may be what ends it, before this one is sent.
         if day < 5 {
+            receiver.until(before + 1).await;
             all_are(&operator, &endpoint, "pending").await;
             assert!(operator.page(&endpoint).await.one("main [role=status]").ends_with("on"));
             one.app.clock.advance(time::Duration::DAY);

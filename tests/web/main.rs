@@ -34,6 +34,7 @@ mod invites;
 mod missed;
 mod observatory;
 mod operators;
+mod overview;
 mod process;
 mod program;
 mod proxy;

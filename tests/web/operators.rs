@@ -15,7 +15,7 @@ async fn add(app: &TestApp, operator: &Browser, name: &str, role: &str) -> Brows
     let browser = app.browser();
     let form = [("password", PASSWORD), ("password_again", PASSWORD)];
     let answer = browser.form(&format!("/admin/first-sign-in/{link}"), &form).await;
-    assert_eq!(location(&answer), "/admin/instances");
+    assert_eq!(location(&answer), "/admin");
     browser
 }
 
@@ -107,5 +107,5 @@ async fn e06_guessing_slows_strangers_down_and_never_locks_a_known_browser_out()
     assert_eq!(statuses[..5], [StatusCode::UNAUTHORIZED; 5]);
     assert_eq!(statuses[5..], [StatusCode::TOO_MANY_REQUESTS; 9]);
     let answer = operator.form("/admin/sign-in", &[("password", "a long enough password")]).await;
-    assert_eq!(location(&answer), "/admin/instances");
+    assert_eq!(location(&answer), "/admin");
 }

@@ -47,6 +47,7 @@ async fn claim(bench: &Bench, invite: &Invite) -> Claim {
         trip: Trip::Granted(new.instance.id),
         reference: new.instance.reference,
         claimed_at: NOON,
+        started_at: None,
     };
     let lease = Lease { holder: bench.id(), until: NOON };
     let step = (bench.step("granted"), lease);

@@ -145,6 +145,7 @@ impl Bench {
             trip,
             reference,
             claimed_at: NOON,
+            started_at: None,
         }
     }
 

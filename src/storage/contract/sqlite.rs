@@ -173,7 +173,9 @@ async fn plan(bench: &Bench, query: &str) -> Vec<(i64, i64, i64, String)> {
 /// index; the speed itself is measured in `benches/`.
 #[tokio::test(flavor = "multi_thread")]
 async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
-    use crate::storage::{InstanceOrder, checks, event_query, instance_words, instances, missed_work};
+    use crate::storage::{
+        InstanceOrder, checks, event_query, instance_words, instances, missed_work, overview,
+    };
     let bench = Bench::sqlite().await;
     for query in [
         checks::DUE.to_owned(),
@@ -182,6 +184,8 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
         instances::by_element_instance(),
         "SELECT id FROM instances ORDER BY id DESC LIMIT 1".to_owned(),
         "SELECT seq FROM timeline WHERE instance = $1 ORDER BY seq LIMIT 500".to_owned(),
+        overview::IN_STATE.to_owned(),
+        overview::TRIPS.to_owned(),
         missed_work::DUE.to_owned(),
         missed_work::waiting(3),
         missed_work::WAITING_IN_ALL.to_owned(),

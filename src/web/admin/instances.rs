@@ -90,6 +90,11 @@ const STATES: &[(&str, &str)] = &[
 ];
 
 impl StateBadge {
+    /// Every state, the most urgent first.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        STATES.iter().map(|&(word, tone)| Self { word, tone })
+    }
+
     pub(super) fn of(state: &InstanceState) -> Self {
         let known = STATES.iter().find(|(word, _)| *word == state.as_str());
         known.map_or(Self { word: state.as_str(), tone: "quiet" }, |&(word, tone)| Self { word, tone })

@@ -14,6 +14,7 @@ mod instances;
 mod invites;
 mod missed;
 mod operators;
+mod overview;
 mod problem;
 mod reconcile;
 mod references;
@@ -21,10 +22,6 @@ mod sessions;
 mod sign_in;
 mod weak_passwords;
 
-use actix_web::HttpResponse;
-
-use super::guards::SignedIn;
-use super::view::see_other;
 pub use amend::{name_form, rename, retag};
 pub use audiences::{audiences, audiences_form};
 pub use audit::{audit, csv as audit_csv, json_export as audit_json};
@@ -45,6 +42,7 @@ pub use missed::ask_again;
 pub use operators::{
     add as add_operator, link as operator_link, operators, remove as remove_operator, set_role,
 };
+pub use overview::overview;
 pub use problem::ConsoleProblemPage;
 pub use reconcile::{reconcile, reconcile_page};
 pub use references::{reference, reference_line, references};
@@ -53,8 +51,3 @@ pub use sign_in::{first_sign_in, first_sign_in_form, sign_in, sign_in_form, sign
 
 /// Who asks, on timelines, for what is done in the console.
 const OPERATOR: &str = "the operator";
-
-/// `GET /admin`
-pub async fn home(_: SignedIn) -> HttpResponse {
-    see_other("/admin/instances")
-}

@@ -132,7 +132,7 @@ impl Comer {
 /// A page of the console, or its first: never an address elsewhere, however it is spelt.
 fn within_the_console(next: &str) -> &str {
     let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if next.starts_with("/admin/") && plain { next } else { "/admin/instances" }
+    if next.starts_with("/admin/") && plain { next } else { "/admin" }
 }
 
 /// `GET /admin/sign-in`
@@ -234,7 +234,7 @@ pub async fn first_sign_in(
         return Err(Failure::NotFound);
     }
     comer.come_in(&app, name, token).await?;
-    Ok(see_other("/admin/instances"))
+    Ok(see_other("/admin"))
 }
 
 /// The operator with the password of the form, or why it cannot be.
@@ -291,7 +291,7 @@ mod tests {
             "/adminevil",
             "/instances/1",
         ] {
-            assert_eq!(within_the_console(elsewhere), "/admin/instances", "{elsewhere:?}");
+            assert_eq!(within_the_console(elsewhere), "/admin", "{elsewhere:?}");
         }
         assert_eq!(within_the_console("/admin/instances/7?x=1"), "/admin/instances/7?x=1");
     }

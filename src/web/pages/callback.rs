@@ -28,8 +28,8 @@ pub async fn callback(
     let response = AuthorizationResponse::parse(request.query_string())?;
     let browser = session.browser().ok_or(Failure::NoCookie)?;
     let state = response.state().hash();
-    let (renews, invite) = match session.pending().find(state, app.clock.now()) {
-        Ok(pending) => (pending.renews, pending.invite),
+    let (renews, invite, started_at) = match session.pending().find(state, app.clock.now()) {
+        Ok(pending) => (pending.renews, pending.invite, pending.started_at()),
         Err(refusal) => {
             // A reload after the pending entry has gone leads the same browser to the same result.
             let earlier = app.storage.claimed_request(state).await?;
@@ -40,7 +40,7 @@ pub async fn callback(
     let patience = app.config.limits.callback_patience;
     let arrived = match (response, renews) {
         (AuthorizationResponse::Granted { code, .. }, renews) => {
-            let grant = Grant { state, code, browser, reference, invite };
+            let grant = Grant { state, code, browser, reference, invite, started_at };
             match renews {
                 Some(instance) => app.onboarding.renew(instance, grant, patience).await?,
                 None => app.onboarding.accept(grant, patience).await?,
@@ -48,7 +48,8 @@ pub async fn callback(
         }
         (AuthorizationResponse::Denied { error, .. }, renews) => {
             let owner = browser.clone();
-            let declined = app.onboarding.decline(Denial { state, error, browser, reference }).await?;
+            let declined =
+                app.onboarding.decline(Denial { state, error, browser, reference, started_at }).await?;
             // Whose instance it is is told there how it stands.
             match renews {
                 Some(id) if app.storage.instance(id).await?.is_some_and(|known| known.browser == owner) => {

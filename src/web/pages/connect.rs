@@ -1,6 +1,8 @@
 //! `POST /connect`: starts a trip to Mailchimp. The state goes into this browser's cookie as a hash and to
 //! Mailchimp as itself; nothing is written to disk.
 
+use std::sync::atomic::Ordering;
+
 use actix_web::{HttpResponse, web};
 use url::Url;
 
@@ -34,6 +36,7 @@ pub(super) async fn start(
     let authorize_url = authorize_url(app, &state).await?;
     session.set_pending(&*app.entropy, |pending| pending.begin(state.hash(), purpose, app.clock.now()))?;
     metrics::counter!("gangway_starts_total").increment(1);
+    app.starts.fetch_add(1, Ordering::Relaxed);
     Ok(see_other(authorize_url.as_str()))
 }
 
