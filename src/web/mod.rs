@@ -201,6 +201,7 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/admin/doctor", get().to(admin::doctor)))
         .service(on("/doctor/{challenge}", get().to(operations::answer_challenge)))
         // Programs.
+        .service(on("/api/v1", get().to(api::readable_document)))
         .service(on("/api/v1/openapi.json", get().to(api::openapi)))
         .service(on("/api/v1/instances", get().to(api::instances)))
         .service(

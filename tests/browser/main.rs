@@ -102,6 +102,19 @@ async fn console(browser: &Chromium, demo: &Demo) {
     passing_on(browser, demo).await;
     missed_events(browser, demo, &instance).await;
     inviting(browser, demo).await;
+    browser.open(&format!("{}/api/v1", demo.home)).await;
+    browser.check("the API for people").await;
+    for (page, words) in
+        [("operators", "Operators"), ("sessions", "Sessions"), ("password", "assword"), ("audit", "Audit")]
+    {
+        browser.open(&format!("{}/admin/{page}", demo.home)).await;
+        browser.wait_for("h1", words).await;
+        browser.check(page).await;
+    }
+    browser.open(&format!("{instance}/name")).await;
+    browser.check("name and tags").await;
+    browser.open(&format!("{}/admin/references", demo.home)).await;
+    browser.check("a reference number").await;
     browser.open(&format!("{}/admin/doctor", demo.home)).await;
     browser.wait_for("h1", "Everything holds").await;
     browser.check("doctor").await;

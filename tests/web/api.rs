@@ -151,9 +151,7 @@ async fn e14_a_query_that_cannot_be_meant_is_refused_by_the_name_of_its_paramete
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_not_there_and_a_method_that_does_not_fit_are_problems_too() {
     let api = Api::start().await;
-    for path in
-        ["/api", "/api/", "/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v2/events", "/api/v1/events/"]
-    {
+    for path in ["/api", "/api/", "/api/v1/", "/api/v1/nothing", "/api/v2/events", "/api/v1/events/"] {
         assert_eq!(api.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     for path in ["events/x", "events/1-0", "events/0-0"] {
@@ -298,8 +296,24 @@ async fn a_delivery_is_listed_with_its_attempts_and_asked_for_again() {
 fn routed() -> BTreeSet<String> {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/mod.rs");
     let source = std::fs::read_to_string(source).unwrap();
-    let parts = source.split("on(\"/api/").skip(1);
-    parts.map(|part| format!("/api/{}", part.split('"').next().unwrap())).collect()
+    let parts = source.split("on(\"/api/v1/").skip(1);
+    parts.map(|part| format!("/api/v1/{}", part.split('"').next().unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_read_the_same_document_as_a_page_without_a_key() {
+    let api = Api::start().await;
+    let page = api.one.app.browser().page("/api/v1").await;
+    assert!(page.status == StatusCode::OK && page.text.len() < 60 * 1024, "{}", page.text.len());
+    for (path, operations) in api.document["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            assert!(page.text.contains(&format!("{} {path}", method.to_uppercase())), "{method} {path}");
+        }
+    }
+    for link in page.attributes("main a", "href").iter().filter(|link| link.starts_with('#')) {
+        assert!(page.text.contains(&format!("id=\"{}\"", &link[1..])), "{link} leads nowhere");
+    }
+    assert!(page.text.contains("whsec_") || page.text.contains("shown this once"), "what the fields mean");
 }
 
 #[tokio::test(flavor = "multi_thread")]

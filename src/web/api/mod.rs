@@ -13,6 +13,7 @@ mod invites;
 mod lists;
 mod openapi;
 mod query;
+mod readable;
 mod stream;
 mod waiting;
 
@@ -27,4 +28,5 @@ pub use instance::{
 pub use instances::{list as instances, written as written_instance};
 pub use invites::{create as create_invite, list as invites, revoke as revoke_invite};
 pub use openapi::document as openapi;
+pub use readable::readable as readable_document;
 pub use waiting::Waiting;
