@@ -8,10 +8,10 @@ use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::beside;
+use super::output::{seconds, whole_seconds};
 use crate::api_key::ApiKeySecret;
 use crate::app::Surroundings;
 use crate::config::setting::duration;
@@ -127,8 +127,8 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
             .map(|key| {
                 json!({
                     "id": key.id, "name": key.name, "scope": key.scope.as_str(), "state": key.state(now),
-                    "created_at": moment(Some(key.created_at)), "expires_at": moment(key.expires_at),
-                    "revoked_at": moment(key.revoked_at), "last_used_at": moment(key.last_used_at),
+                    "created_at": whole_seconds(Some(key.created_at)), "expires_at": whole_seconds(key.expires_at),
+                    "revoked_at": whole_seconds(key.revoked_at), "last_used_at": whole_seconds(key.last_used_at),
                 })
             })
             .collect();
@@ -140,17 +140,11 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
         "ID", "SCOPE", "STATE", "CREATED", "LAST USED", "EXPIRES"
     );
     for key in keys {
-        let [created, used, ends] = [Some(key.created_at), key.last_used_at, key.expires_at]
-            .map(|at| moment(at).unwrap_or_else(|| "never".to_owned()));
+        let [created, used, ends] = [Some(key.created_at), key.last_used_at, key.expires_at].map(seconds);
         let (scope, state) = (key.scope.as_str(), key.state(now));
         println!("{}  {scope:5}  {state:7}  {created:20}  {used:20}  {ends:20}  {}", key.id, key.name);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// To the second, so that a table stays narrow.
-fn moment(at: Option<OffsetDateTime>) -> Option<String> {
-    at?.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
 /// In the audit trail.

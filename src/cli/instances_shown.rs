@@ -6,19 +6,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::output::{plain, print, print_json, seconds, table, time};
-use crate::elements::{Instance, Problem};
+use crate::elements::{Instance, InstanceState, Problem};
 use crate::storage::{Line, Storage};
 
-const STATES: [&str; 8] = [
-    "provisioning",
-    "unknown",
-    "failed",
-    "connected",
-    "paused",
-    "needs_attention",
-    "disconnecting",
-    "disconnected",
-];
 const ROWS: u16 = 500;
 /// Lines of a timeline that are shown.
 const LINES: u16 = 200;
@@ -26,7 +16,7 @@ const LINES: u16 = 200;
 #[derive(clap::Args)]
 pub(super) struct List {
     /// In this state alone.
-    #[arg(long, value_parser = STATES)]
+    #[arg(long, value_parser = InstanceState::WORDS)]
     state: Option<String>,
     /// With this in name, customer, tags or id, whatever the case of its letters.
     #[arg(long, value_name = "TEXT")]

@@ -8,16 +8,15 @@ use anyhow::anyhow;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::beside;
-use crate::app::Surroundings;
+use super::output::{plain, print, print_json, seconds, table, whole_seconds};
+use crate::app::{self, Surroundings};
 use crate::config::Config;
 use crate::config::setting::duration;
-use crate::entropy::fresh_id;
-use crate::invite::{Draft, Invite, InviteToken};
-use crate::storage::{Storage, TokenHash};
+use crate::invite::{Draft, Invite};
+use crate::storage::Storage;
 
 /// Longer lists are the API's.
 const MOST: usize = 1000;
@@ -69,7 +68,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (config, surroundings, storage) = beside().await?;
     let now = surroundings.clock.now();
     let outcome = match command {
-        Command::Create(arguments) => create(&config, &surroundings, &storage, arguments).await,
+        Command::Create(arguments) => create(&config, surroundings, &storage, arguments).await,
         Command::List { json } => list(&storage, json, now).await,
         Command::Revoke { id } => revoke(&storage, id, now).await,
     };
@@ -79,7 +78,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 async fn create(
     config: &Config,
-    surroundings: &Surroundings,
+    surroundings: Surroundings,
     storage: &Storage,
     arguments: Create,
 ) -> anyhow::Result<ExitCode> {
@@ -89,16 +88,14 @@ async fn create(
         .checked(&config.connecting.return_urls)
         .map_err(|no| anyhow!("--{} {}", no.field.replace('_', "-"), no.why))?;
     let now = surroundings.clock.now();
-    let invite = checked.made(fresh_id(&*surroundings.clock, &*surroundings.entropy), now);
-    let token = InviteToken::draw(&*surroundings.entropy);
-    storage.add_invite(&invite, TokenHash::of(token.expose())).await?;
-    let url = format!("{}/invites/{}", config.public_url.origin(), token.expose());
+    let (invite, token) = app::onboarding(config, storage.clone(), surroundings)?.invite(checked).await?;
+    let url = config.public_url.invite_url(&token);
     if json {
         let mut shown = shown(&invite, now);
         if let Value::Object(fields) = &mut shown {
             fields.insert("url".to_owned(), url.into());
         }
-        println!("{}", serde_json::to_string_pretty(&shown)?);
+        print_json(&shown)?;
     } else {
         eprintln!("Invite {} for {}. Its link is shown this once:", invite.id, invite.customer);
         println!("{url}");
@@ -111,33 +108,29 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
     invites.truncate(MOST);
     if as_json {
         let shown: Vec<Value> = invites.iter().map(|invite| shown(invite, now)).collect();
-        println!("{}", serde_json::to_string_pretty(&shown)?);
+        print_json(&shown.into())?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{:36}  {:9}  {:6}  {:20}  CUSTOMER", "ID", "STATE", "USED", "ENDS");
-    for invite in &invites {
+    let row = |invite: &Invite| {
         let used =
             invite.uses.map_or_else(|| invite.used.to_string(), |uses| format!("{}/{uses}", invite.used));
-        let (state, ends) = (invite.state(now).as_str(), time_text(invite.expires_at).unwrap_or_default());
-        println!("{}  {state:9}  {used:6}  {ends:20}  {}", invite.id, invite.customer);
-    }
+        let (state, ends) = (invite.state(now).as_str().to_owned(), seconds(Some(invite.expires_at)));
+        vec![invite.id.to_string(), state, used, ends, plain(&invite.customer)]
+    };
+    let rows: Vec<Vec<String>> = invites.iter().map(row).collect();
+    print(&table(&["ID", "STATE", "USED", "ENDS", "CUSTOMER"], &rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// As the API shows it.
 fn shown(invite: &Invite, now: OffsetDateTime) -> Value {
-    let at = |at: Option<OffsetDateTime>| at.and_then(time_text);
     json!({
         "id": invite.id, "customer": invite.customer, "tags": invite.tags, "return_url": invite.return_url,
         "uses": invite.uses, "used": invite.used, "state": invite.state(now).as_str(),
-        "created_at": time_text(invite.created_at), "expires_at": time_text(invite.expires_at),
-        "opened_at": at(invite.opened_at), "started_at": at(invite.started_at),
-        "connected_at": at(invite.connected_at), "revoked_at": at(invite.revoked_at),
+        "created_at": whole_seconds(Some(invite.created_at)), "expires_at": whole_seconds(Some(invite.expires_at)),
+        "opened_at": whole_seconds(invite.opened_at), "started_at": whole_seconds(invite.started_at),
+        "connected_at": whole_seconds(invite.connected_at), "revoked_at": whole_seconds(invite.revoked_at),
     })
-}
-
-fn time_text(at: OffsetDateTime) -> Option<String> {
-    at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
 async fn revoke(storage: &Storage, id: Uuid, now: OffsetDateTime) -> anyhow::Result<ExitCode> {

@@ -51,10 +51,14 @@ pub(super) fn time(at: Option<OffsetDateTime>) -> Option<String> {
     at?.format(&Rfc3339).ok()
 }
 
+/// To the second.
+pub(super) fn whole_seconds(at: Option<OffsetDateTime>) -> Option<String> {
+    at?.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
+}
+
 /// To the second, so that a table stays narrow.
 pub(super) fn seconds(at: Option<OffsetDateTime>) -> String {
-    let at = at.and_then(|at| at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok());
-    at.unwrap_or_else(|| "never".to_owned())
+    whole_seconds(at).unwrap_or_else(|| "never".to_owned())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use crate::invite::ReturnUrls;
+use crate::invite::{InviteToken, ReturnUrls};
 use crate::seal::SecretKey;
 pub use face::{Face, SupportAddress};
 use face::{colour, host_name, support_address};
@@ -211,6 +211,11 @@ impl PublicUrl {
     /// The redirect URI: the one constant for the authorize URL, Cloud Elements and the registration.
     pub fn redirect_uri(&self) -> String {
         format!("{}/oauth/callback", self.origin())
+    }
+
+    /// The link of the invite with this token.
+    pub fn invite_url(&self, token: &InviteToken) -> String {
+        format!("{}/invites/{}", self.origin(), token.expose())
     }
 
     /// Where Cloud Elements sends the event notifications of one instance.

@@ -49,7 +49,7 @@ impl Storage {
         &self,
         filter: &ActFilter,
         before: Option<i64>,
-        limit: i64,
+        limit: usize,
     ) -> Result<Vec<(i64, Act)>, StorageError> {
         let query = "SELECT seq, at, who, act, subject, address, reference FROM audit \
                      WHERE seq < $1 AND ($2 = '' OR who = $2) AND ($3 = '' OR act = $3) ORDER BY seq DESC LIMIT $4";
@@ -57,7 +57,7 @@ impl Storage {
             .bind(before.unwrap_or(i64::MAX))
             .bind(filter.who.as_str())
             .bind(filter.act.as_str())
-            .bind(limit)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.readers)
             .await?;
         let read = |row: &sqlx::any::AnyRow| -> Result<(i64, Act), StorageError> {

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::checkpoint::SharedCheckpoints;
 use crate::clock::SharedClock;
 use crate::config::Config;
-use crate::elements::CloudElements;
+use crate::elements::{CloudElements, Instance};
 use crate::entropy::SharedEntropy;
 use crate::events::{Deliveries, Feed, Inbox, Missed, Refusals};
 use crate::mailchimp::Mailchimp;
@@ -35,6 +35,7 @@ pub use admin::Console;
 pub use api::{Waiting, idempotency};
 pub use assets::Assets;
 pub use edge::edge;
+use failure::Failure;
 pub use guards::{RateLimit, same_origin, session_middleware};
 pub use headers::SecurityHeaders;
 pub use operations::Metrics;
@@ -85,6 +86,14 @@ pub struct Gangway {
     pub checkpoints: SharedCheckpoints,
     /// Cancelled when Gangway stops, so that live pages end.
     pub closing: CancellationToken,
+}
+
+impl Gangway {
+    /// The instance that a path names.
+    async fn instance(&self, id: &str) -> Result<Instance, Failure> {
+        let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
+        self.storage.instance(id).await?.ok_or(Failure::NotFound)
+    }
 }
 
 /// The routes. Fixed paths come first: they are compared, the others matched.

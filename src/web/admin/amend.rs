@@ -6,7 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::OPERATOR;
-use super::care::{found, page_of};
+use super::care::page_of;
 use super::instances::HERE;
 use crate::elements::Instance;
 use crate::onboarding::{Amended, NotAmended, asked_by};
@@ -48,7 +48,7 @@ pub async fn name_form(
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     NamePage::of(&app, &instance).show()
 }
 
@@ -60,7 +60,7 @@ pub async fn rename(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     let renaming = app.onboarding.rename(instance.id, &form.name, reference);
     let wrong = |page| NamePage { draft_name: form.name.clone(), wrong_name: true, ..page };
     answer(&app, &instance, asked_by(OPERATOR.to_owned(), renaming).await, wrong)
@@ -74,7 +74,7 @@ pub async fn retag(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     let tags: Vec<String> =
         form.tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
     let tagging = app.onboarding.retag(instance.id, &tags, reference);

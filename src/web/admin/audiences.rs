@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use super::care::{found, page_of};
+use super::care::page_of;
 use super::instances::HERE;
 use crate::reference::Reference;
 use crate::web::Gangway;
@@ -27,7 +27,7 @@ pub async fn audiences_form(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     let view = audiences_view(&app, &instance, (page_of(&instance), None), reference).await?;
     show(&app, view)
 }
@@ -40,7 +40,7 @@ pub async fn audiences(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     match picked_view(&app, &instance, (page_of(&instance), picked.into_inner()), reference).await? {
         Ok(back) => Ok(back),
         Err(view) => show(&app, view),

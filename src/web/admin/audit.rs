@@ -12,15 +12,16 @@ use serde::Deserialize;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
+use super::formula::made_inert;
 use crate::storage::{Act, ActFilter};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::SignedIn;
 use crate::web::view::{Frame, Moment, Page};
 
-const LISTED: i64 = 50;
+const LISTED: usize = 50;
 /// Rows of one step of an export.
-const STEP: i64 = 500;
+const STEP: usize = 500;
 
 #[derive(Template)]
 #[template(path = "admin/audit.html")]
@@ -72,8 +73,8 @@ pub async fn audit(
 ) -> Result<HttpResponse, Failure> {
     let filter = sought.filter()?;
     let mut acts = app.storage.acts(&filter, sought.before, LISTED + 1).await?;
-    let more = acts.len() > 50;
-    acts.truncate(50);
+    let more = acts.len() > LISTED;
+    acts.truncate(LISTED);
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in [("who", &filter.who), ("act", &filter.act)] {
         if !value.is_empty() {
@@ -162,8 +163,7 @@ fn line(seq: i64, act: &Act) -> String {
     let moment = at(act);
     for cell in [Some(&*moment), Some(&act.who), Some(&act.act), subject, address, reference] {
         let cell = cell.unwrap_or_default();
-        // A spreadsheet would take it for a formula.
-        let inert = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+        let inert = made_inert(cell);
         // Writing to a String does not fail.
         let _ = write!(line, ",\"{inert}{}\"", cell.replace('"', "\"\""));
     }

@@ -5,7 +5,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::OPERATOR;
 use super::instances::HERE;
@@ -14,7 +13,7 @@ use crate::onboarding::asked_by;
 use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
-use crate::web::guards::{RECONNECT_LINK_LIFETIME, ReconnectLink, SignedIn};
+use crate::web::guards::SignedIn;
 use crate::web::pages::renewable;
 use crate::web::view::{Frame, Moment, Page, see_other};
 
@@ -45,11 +44,6 @@ pub struct Confirmed {
     name: String,
 }
 
-pub(super) async fn found(app: &Gangway, id: &str) -> Result<Instance, Failure> {
-    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
-    app.storage.instance(id).await?.ok_or(Failure::NotFound)
-}
-
 pub(super) fn page_of(instance: &Instance) -> String {
     format!("/admin/instances/{}", instance.id)
 }
@@ -61,7 +55,7 @@ pub async fn check(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     let checking = app.onboarding.check(instance.id, reference, true);
     let checked = asked_by(OPERATOR.to_owned(), checking).await?;
     checked.ok_or(Failure::Conflict(instance.state.as_str()))?;
@@ -75,7 +69,7 @@ pub async fn pause(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     asked_by(OPERATOR.to_owned(), app.onboarding.pause(instance.id, reference)).await?;
     Ok(see_other(&page_of(&instance)))
 }
@@ -87,7 +81,7 @@ pub async fn resume(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     asked_by(OPERATOR.to_owned(), app.onboarding.resume(instance.id, reference)).await?;
     Ok(see_other(&page_of(&instance)))
 }
@@ -98,16 +92,15 @@ pub async fn reconnect_link(
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     renewable(&instance)?;
-    let ends = app.clock.now() + RECONNECT_LINK_LIFETIME;
-    let link = ReconnectLink::make(&app.config.secret_key, instance.id, ends);
+    let (url, ends) = app.reconnect_link(instance.id);
     ReconnectLinkPage {
         frame: app.frame(),
         here: HERE,
         page: page_of(&instance),
         name: instance.name,
-        url: format!("{}/reconnect/{}", app.config.public_url.origin(), link.token),
+        url,
         ends: ends.into(),
     }
     .show()
@@ -119,7 +112,7 @@ pub async fn disconnect_form(
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     instance.state.clone().disconnect().map_err(|_| Failure::Conflict(instance.state.as_str()))?;
     confirmation(&app, instance, None).show()
 }
@@ -132,7 +125,7 @@ pub async fn disconnect(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     if form.name.trim() != instance.name.trim() {
         let page = confirmation(&app, instance, Some("That is not its name. Nothing was changed."));
         return page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY));

@@ -5,7 +5,6 @@ use askama::Template;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::care::found;
 use super::events;
 use super::instances::{HERE, StateBadge};
 use super::missed::MissedView;
@@ -86,7 +85,7 @@ pub async fn instance(
     part: web::Query<Part>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     let id = instance.id;
     let (lines, older) = app.storage.timeline_page(id, part.before, LINES).await?;
     let missed = app.storage.missed_events(id).await?;

@@ -10,6 +10,7 @@ use futures_util::stream;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::formula::made_inert;
 use crate::elements::{Instance, Problem};
 use crate::storage::{InstancePlace, InstanceQuestion};
 use crate::web::Gangway;
@@ -128,7 +129,7 @@ fn line(instance: &Instance) -> String {
 
 /// One cell. What a spreadsheet would take for a formula is made a text by an apostrophe.
 fn cell(text: &str) -> String {
-    let inert = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { "'" } else { "" };
+    let inert = made_inert(text);
     let mut cell = String::new();
     if text.contains(['"', ',', '\r', '\n']) || text != text.trim() {
         let _ = write!(cell, "\"{inert}{}\"", text.replace('"', "\"\""));

@@ -223,7 +223,7 @@ impl Sent {
 
 impl LinkPage {
     fn of(app: &Gangway, invite: Invite, token: &InviteToken) -> Result<Self, Failure> {
-        let url = format!("{}/invites/{}", app.config.public_url.origin(), token.expose());
+        let url = app.config.public_url.invite_url(token);
         let code = QrCode::new(&url).map_err(|error| Failure::Internal(format!("QR code: {error}")))?;
         let code = code.render::<svg::Color<'_>>().min_dimensions(200, 200).build();
         // In a page, a picture has no prologue.

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::care::{found, page_of};
+use super::care::page_of;
 use crate::reference::Reference;
 use crate::storage::{Ask, AskOutcome, FillOutcome, Filled, MissedEvents, Subscription};
 use crate::web::Gangway;
@@ -115,7 +115,7 @@ pub async fn ask_again(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     if app.missed.ask_again(instance.id, reference).await? {
         Ok(see_other(&page_of(&instance)))
     } else {

@@ -8,6 +8,7 @@ mod console;
 mod deliveries;
 mod doctor;
 mod events;
+mod formula;
 mod instance;
 mod instance_export;
 mod instances;

@@ -2,11 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::body::body;
-use super::lists::{List, Time};
+use super::lists::{List, Part, Time};
 use super::openapi::{NotThere, ReadOnly, Refused, WrongBody, WrongQuery};
 use super::query::{self, query};
 use crate::elements::EventType;
@@ -68,17 +68,6 @@ pub(super) struct NewEndpoint {
     #[serde(default)]
     #[schema(example = json!(["CREATED", "DELETED"]))]
     types: Vec<String>,
-}
-
-/// Which part of the list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Part {
-    /// At most so many.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
-    limit: Option<String>,
-    /// `next` of the part before.
-    cursor: Option<String>,
 }
 
 /// Every endpoint, the newest first.

@@ -3,11 +3,10 @@
 use std::future::Future;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::lists::{List, Time};
+use super::lists::{List, Part, Time};
 use super::openapi::{NotThere, ReadOnly, Refused, Upstream, WrongQuery, WrongState};
 use super::query::{self, query};
 use crate::elements::{self, InstanceState};
@@ -16,7 +15,7 @@ use crate::reference::Reference;
 use crate::storage::Line;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
-use crate::web::guards::{ApiKey, Needs, RECONNECT_LINK_LIFETIME, Read, ReconnectLink, Write};
+use crate::web::guards::{ApiKey, Needs, Read, Write};
 use crate::web::pages::renewable;
 
 /// One connected MailChimp account.
@@ -90,17 +89,6 @@ pub(super) struct Link {
     expires_at: Time,
 }
 
-/// Which part of a timeline.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Part {
-    /// At most so many.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
-    limit: Option<String>,
-    /// `next` of the part before.
-    cursor: Option<String>,
-}
-
 impl From<&elements::Instance> for Instance {
     fn from(instance: &elements::Instance) -> Self {
         let upstream = instance.state.connection();
@@ -134,11 +122,6 @@ impl From<Line> for TimelineLine {
     }
 }
 
-async fn found(app: &Gangway, id: &str) -> Result<elements::Instance, Failure> {
-    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
-    app.storage.instance(id).await?.ok_or(Failure::NotFound)
-}
-
 fn answer(instance: &elements::Instance) -> HttpResponse {
     HttpResponse::Ok().json(Instance::from(instance))
 }
@@ -159,7 +142,7 @@ pub async fn one(
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    Ok(answer(&found(&app, &id).await?))
+    Ok(answer(&app.instance(&id).await?))
 }
 
 /// Everything that happened to an instance, the newest first.
@@ -177,7 +160,7 @@ pub async fn timeline(
     let part: Part = query(&request)?;
     let limit = u16::try_from(query::limit(part.limit.as_deref())?).unwrap_or(u16::MAX);
     let before = query::read("cursor", part.cursor.as_deref(), "is no cursor of this list")?;
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     let (lines, next) = app.storage.timeline_page(instance.id, before, limit).await?;
     let items: Vec<TimelineLine> = lines.into_iter().map(TimelineLine::from).collect();
     Ok(HttpResponse::Ok().json(List { items, next: next.map(|next| next.to_string()) }))
@@ -196,11 +179,11 @@ pub async fn check(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     match by(&key, app.onboarding.check(instance.id, reference, true)).await? {
         None => Err(Failure::Conflict(instance.state.as_str())),
         Some(Checked::Undetermined(why)) => Err(Failure::Upstream(why)),
-        Some(_) => Ok(answer(&found(&app, &id).await?)),
+        Some(_) => Ok(answer(&app.instance(&id).await?)),
     }
 }
 
@@ -216,7 +199,7 @@ pub async fn pause(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     Ok(answer(&by(&key, app.onboarding.pause(instance.id, reference)).await?))
 }
 
@@ -232,7 +215,7 @@ pub async fn resume(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     Ok(answer(&by(&key, app.onboarding.resume(instance.id, reference)).await?))
 }
 
@@ -247,11 +230,9 @@ pub async fn reconnect_link(
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     renewable(&instance)?;
-    let ends = app.clock.now() + RECONNECT_LINK_LIFETIME;
-    let link = ReconnectLink::make(&app.config.secret_key, instance.id, ends);
-    let url = format!("{}/reconnect/{}", app.config.public_url.origin(), link.token);
+    let (url, ends) = app.reconnect_link(instance.id);
     Ok(HttpResponse::Ok().json(Link { instance: (&instance).into(), url, expires_at: ends.into() }))
 }
 
@@ -268,7 +249,7 @@ pub async fn disconnect(
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let instance = found(&app, &id).await?;
+    let instance = app.instance(&id).await?;
     let instance = by(&key, app.onboarding.disconnect(instance.id, reference)).await?;
     if matches!(instance.state, InstanceState::Disconnecting(_)) {
         let (lines, _) = app.storage.timeline_page(instance.id, None, 50).await?;

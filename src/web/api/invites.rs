@@ -5,11 +5,11 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::body::body;
-use super::lists::{List, Time};
+use super::lists::{List, Part, Time};
 use super::openapi::{NotThere, ReadOnly, Refused, WrongBody, WrongQuery};
 use super::query::{self, query};
 use crate::config::setting::duration;
@@ -89,17 +89,6 @@ fn one() -> Option<u32> {
     Some(1)
 }
 
-/// Which part of the list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Part {
-    /// At most so many.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
-    limit: Option<String>,
-    /// `next` of the part before.
-    cursor: Option<String>,
-}
-
 /// Every invite, the newest first.
 #[utoipa::path(
     get, path = "/api/v1/invites", tag = "invites", security(("key" = [])), params(Part),
@@ -137,7 +126,7 @@ pub async fn create(
     let checked = new.draft()?.checked(&app.config.connecting.return_urls);
     let checked = checked.map_err(|no| Failure::Field(no.field, no.why))?;
     let (invite, token) = app.onboarding.invite(checked).await?;
-    let url = format!("{}/invites/{}", app.config.public_url.origin(), token.expose());
+    let url = app.config.public_url.invite_url(&token);
     Ok(HttpResponse::Created().json(MadeInvite { invite: Invite::of(invite, app.clock.now()), url }))
 }
 

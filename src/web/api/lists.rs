@@ -1,9 +1,9 @@
 //! What every answer of the API is made of: lists with a cursor, and times.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// A part of a list, and where the next part begins.
 #[derive(Serialize, ToSchema)]
@@ -13,6 +13,17 @@ pub(super) struct List<T> {
     /// `?cursor=` of the next part; null where there is none.
     #[schema(required)]
     pub(super) next: Option<String>,
+}
+
+/// Which part of a list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// At most so many.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
+    pub(super) limit: Option<String>,
+    /// `next` of the part before.
+    pub(super) cursor: Option<String>,
 }
 
 /// A moment: RFC 3339, in UTC.

@@ -16,7 +16,7 @@ pub use api_key::{ApiKey, KeyRefused, Needs, Read, Write};
 pub use invite_link::InviteLink;
 pub use operator::{OwnAffairs, SESSION_LIMITS, SignedIn};
 pub use rate_limit::{Admitted, RateLimit};
-pub use reconnect_link::{RECONNECT_LINK_LIFETIME, ReconnectLink};
+pub use reconnect_link::ReconnectLink;
 pub use same_origin::{same_origin, taken_by_programs};
 pub use session::{BrowserSession, KnownDevice, session_middleware};
 pub use throttle::{Counted, Throttle};

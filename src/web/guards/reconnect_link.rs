@@ -15,7 +15,7 @@ use crate::web::Gangway;
 use crate::web::failure::Failure;
 
 /// Links work so long.
-pub const RECONNECT_LINK_LIFETIME: Duration = Duration::days(7);
+const LIFETIME: Duration = Duration::days(7);
 
 /// A link that the operator made and that has not ended.
 pub struct ReconnectLink {
@@ -27,7 +27,7 @@ pub struct ReconnectLink {
 
 impl ReconnectLink {
     /// A fresh link for `instance`, good until `ends`.
-    pub fn make(key: &SecretKey, instance: Uuid, ends: OffsetDateTime) -> Self {
+    fn make(key: &SecretKey, instance: Uuid, ends: OffsetDateTime) -> Self {
         let mut said = instance.as_bytes().to_vec();
         said.extend(ends.unix_timestamp().to_be_bytes());
         let tag = mac(key, &said).finalize().into_bytes();
@@ -43,6 +43,15 @@ impl ReconnectLink {
         let ends = i64::from_be_bytes(ends.try_into().ok()?);
         let instance = Uuid::from_slice(id).ok()?;
         (now.unix_timestamp() < ends).then(|| Self { instance, token: token.to_owned() })
+    }
+}
+
+impl Gangway {
+    /// The address of a fresh link, and when it ends.
+    pub(in crate::web) fn reconnect_link(&self, instance: Uuid) -> (String, OffsetDateTime) {
+        let ends = self.clock.now() + LIFETIME;
+        let link = ReconnectLink::make(&self.config.secret_key, instance, ends);
+        (format!("{}/reconnect/{}", self.config.public_url.origin(), link.token), ends)
     }
 }
 

@@ -64,8 +64,7 @@ pub(super) fn page_of(id: Uuid) -> String {
 
 /// The instance that `id` names, if this browser may see it.
 pub(super) async fn visible(app: &Gangway, session: &BrowserSession, id: &str) -> Result<Instance, Failure> {
-    let id = id.parse::<Uuid>().map_err(|_| Failure::NotFound)?;
-    let instance = app.storage.instance(id).await?.ok_or(Failure::NotFound)?;
+    let instance = app.instance(id).await?;
     if session.browser().as_ref() == Some(&instance.browser) || SignedIn::check(app, session).await?.is_some()
     {
         Ok(instance)
