@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
 
+use crate::elements::{LONGEST_TAG, MOST_TAGS, UnfitTags, fit_tags};
 use crate::entropy::{Entropy, draw};
 
 /// Without another wish a link is good for a week.
@@ -17,8 +18,6 @@ pub const USUAL_LIFETIME: Duration = Duration::from_hours(7 * 24);
 const SHORTEST: Duration = Duration::from_hours(1);
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 const LONGEST_CUSTOMER: usize = 120;
-const LONGEST_TAG: usize = 60;
-const MOST_TAGS: usize = 20;
 const MOST_USES: u32 = 10_000;
 
 /// What stands in the link: 256 bits. Its hash is kept, and nothing else of it.
@@ -108,27 +107,16 @@ impl Draft {
         if self.uses.is_some_and(|uses| !(1..=MOST_USES).contains(&uses)) {
             return no("uses", format!("must be from 1 to {MOST_USES}, or left out"));
         }
-        let mut tags: Vec<String> = Vec::new();
-        for tag in self.tags.iter().map(|tag| tag.trim()) {
-            if tag.is_empty()
-                || is_unfit(tag, LONGEST_TAG)
-                || tag.contains(',')
-                || tag.starts_with("gangway-")
-            {
-                return no(
-                    "tags",
-                    format!(
-                        "must each have 1 to {LONGEST_TAG} characters, no comma, and not begin with gangway-"
-                    ),
+        let tags = match fit_tags(&self.tags) {
+            Ok(tags) => tags,
+            Err(UnfitTags::TooMany) => return no("tags", format!("must be {MOST_TAGS} at most")),
+            Err(UnfitTags::Text | UnfitTags::Reserved) => {
+                let why = format!(
+                    "must each have 1 to {LONGEST_TAG} characters, no comma, and not begin with gangway-"
                 );
+                return no("tags", why);
             }
-            if !tags.iter().any(|known| known == tag) {
-                tags.push(tag.to_owned());
-            }
-        }
-        if tags.len() > MOST_TAGS {
-            return no("tags", format!("must be {MOST_TAGS} at most"));
-        }
+        };
         let return_url = self.return_url.map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
         if return_url.as_deref().is_some_and(|url| !allowed.allow(url)) {
             return no("return_url", "must begin with one of the addresses in RETURN_URLS".to_owned());

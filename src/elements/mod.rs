@@ -7,6 +7,7 @@ mod lenient;
 mod notification;
 mod read_back;
 mod signature;
+mod tags;
 
 pub use client::{
     Access, Audience, AudienceWebhook, Call, CallError, CloudElements, ElementInstance, EventsPage, Listed,
@@ -18,15 +19,4 @@ pub use instance::{
 pub use notification::{Event, EventType, Notification};
 pub use read_back::{ReadBack, ReadBackNotification};
 pub use signature::{MalformedSignature, Signature, SignatureKey, SignatureMismatch};
-
-const OWN_TAG: &str = "gangway-";
-
-/// The tag that only our instance of this id carries; recovery finds it by it.
-pub fn own_tag(instance: uuid::Uuid) -> String {
-    format!("{OWN_TAG}{instance}")
-}
-
-/// The instance of ours that `tag` names, if it is such a tag.
-pub fn named_by_tag(tag: &str) -> Option<uuid::Uuid> {
-    tag.strip_prefix(OWN_TAG)?.parse().ok()
-}
+pub use tags::{LONGEST_TAG, MOST_TAGS, UnfitTags, fit_tags, named_by_tag, own_tag};

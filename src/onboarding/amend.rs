@@ -6,15 +6,11 @@ use uuid::Uuid;
 use super::adopt::own_tags_and_others;
 use super::settle::Outcome;
 use super::{Onboarding, check};
-use crate::elements::{CallError, Instance, InstanceState, Wanted, noting_calls};
+use crate::elements::{CallError, Instance, InstanceState, UnfitTags, Wanted, fit_tags, noting_calls};
 use crate::reference::Reference;
 use crate::storage::StorageError;
 
 const LONGEST_NAME: usize = 120;
-const LONGEST_TAG: usize = 60;
-const MOST_TAGS: usize = 20;
-/// Tags that start so are ours: one of them finds an instance after a crash.
-const RESERVED: &str = "gangway-";
 
 /// What was changed.
 #[derive(Debug)]
@@ -40,6 +36,16 @@ pub enum NotAmended {
     /// The database says no.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<UnfitTags> for NotAmended {
+    fn from(unfit: UnfitTags) -> Self {
+        Self::Unfit(match unfit {
+            UnfitTags::Text => "A tag has 1 to 60 characters on one line, without a comma.",
+            UnfitTags::Reserved => "Tags that start with gangway- are Gangway's own.",
+            UnfitTags::TooMany => "An instance has 20 tags of its own at most.",
+        })
+    }
 }
 
 impl Onboarding {
@@ -150,26 +156,6 @@ fn fit_name(name: &str) -> Result<&str, NotAmended> {
         return Err(NotAmended::Unfit("A name has 1 to 120 characters on one line."));
     }
     Ok(name)
-}
-
-fn fit_tags(tags: &[String]) -> Result<Vec<String>, NotAmended> {
-    let mut fit: Vec<String> = Vec::new();
-    for tag in tags.iter().map(|tag| tag.trim()) {
-        let unfit = tag.is_empty() || tag.chars().count() > LONGEST_TAG;
-        if unfit || tag.chars().any(|letter| letter.is_control() || letter == ',') {
-            return Err(NotAmended::Unfit("A tag has 1 to 60 characters on one line, without a comma."));
-        }
-        if tag.starts_with(RESERVED) {
-            return Err(NotAmended::Unfit("Tags that start with gangway- are Gangway's own."));
-        }
-        if !fit.iter().any(|known| known == tag) {
-            fit.push(tag.to_owned());
-        }
-    }
-    if fit.len() > MOST_TAGS {
-        return Err(NotAmended::Unfit("An instance has 20 tags of its own at most."));
-    }
-    Ok(fit)
 }
 
 #[cfg(test)]
