@@ -149,6 +149,13 @@ pub fn routes(services: &mut ServiceConfig) {
             on("/admin/instances/{id}/name", get().to(admin::name_form)).route(web::post().to(admin::rename)),
         )
         .service(on("/admin/instances/{id}/tags", web::post().to(admin::retag)))
+        .service(on("/admin/bulk", get().to(admin::bulks)))
+        .service(on("/admin/bulk/new", get().to(admin::new_bulk)))
+        .service(on("/admin/bulk/check", web::post().to(admin::check_many)))
+        .service(on("/admin/bulk/pause", web::post().to(admin::pause_many)))
+        .service(on("/admin/bulk/resume", web::post().to(admin::resume_many)))
+        .service(on("/admin/bulk/{id}", get().to(admin::bulk)))
+        .service(on("/admin/bulk/{id}/stop", web::post().to(admin::stop_bulk)))
         .service(on("/admin/references", get().to(admin::references)))
         .service(on("/admin/references/{reference}", get().to(admin::reference)))
         .service(on("/admin/references/{reference}/{line}", get().to(admin::reference_line)))

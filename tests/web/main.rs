@@ -15,6 +15,7 @@ mod api;
 mod app;
 mod architecture;
 mod audiences;
+mod bulk;
 mod canary;
 mod care;
 mod commands;

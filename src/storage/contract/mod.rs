@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod audiences;
+mod bulk;
 mod copies;
 mod deliveries;
 mod finding;

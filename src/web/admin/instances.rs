@@ -38,6 +38,8 @@ struct InstancesPage {
     orders: Vec<Order>,
     csv: String,
     json: String,
+    /// Where something is done to all of them.
+    bulk: String,
     /// Page, address and reason of each endpoint that was switched off: this is where the operator comes in.
     off: Vec<(String, String, &'static str)>,
 }
@@ -124,6 +126,7 @@ pub async fn instances(
         orders: orders(&first),
         csv: first.at("/admin/instances.csv"),
         json: first.at("/admin/instances.json"),
+        bulk: InstanceQuery { sort: String::new(), ..first }.at("/admin/bulk/new"),
         off: deliveries::switched_off(&app).await?,
         query,
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::DELIVERIES;
 use super::list::Filter;
 use crate::entropy::fresh_id;
-use crate::storage::{Again, DeliveryState, Endpoint, Redelivery, RedeliveryState};
+use crate::storage::{Again, DeliveryState, Endpoint, Redelivery, RunState};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::SignedIn;
@@ -167,7 +167,7 @@ impl RedeliveryRow {
             at: one.created_at.into(),
             what: format!("{state} deliveries{}", to.unwrap_or_default()),
             state: one.state.as_str(),
-            running: one.state == RedeliveryState::Running,
+            running: one.state == RunState::Running,
             stop: format!("/admin/redeliveries/{}/stop", one.id),
             asked: one.asked,
             total: one.total,
