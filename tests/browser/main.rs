@@ -231,6 +231,7 @@ async fn approving_again(browser: &Chromium, demo: &Demo, result: &str) {
     browser.click("form[action$='/check'] button").await;
     browser.wait_for("main", "needs attention").await;
     browser.check("an instance in trouble").await;
+    checking_many(browser, demo).await;
     browser.open(result).await;
     browser.wait_for("h1", "MailChimp needs your approval again").await;
     browser.check("needs attention").await;
@@ -238,6 +239,22 @@ async fn approving_again(browser: &Chromium, demo: &Demo, result: &str) {
     browser.wait_for("h1", "Allow Gangway demo?").await;
     browser.click("button[value=allow]").await;
     browser.wait_for("h1", "MailChimp is connected").await;
+}
+
+/// The operator wants to know who else is in trouble.
+async fn checking_many(browser: &Chromium, demo: &Demo) {
+    browser.open(&format!("{}/admin/bulk", demo.home)).await;
+    browser.check("nothing done to many yet").await;
+    browser.open(&format!("{}/admin/instances?state=needs_attention", demo.home)).await;
+    browser.click("main a[href^='/admin/bulk/new']").await;
+    browser.wait_for("h2#check", "Check 1").await;
+    browser.check("what can be done to many").await;
+    browser.click("form[action$='/check'] button").await;
+    browser.wait_for("#done", "1 of 1").await;
+    browser.wait_for("tbody", "no longer").await;
+    browser.check("a check of many").await;
+    browser.open(&format!("{}/admin/bulk", demo.home)).await;
+    browser.check("done to many").await;
 }
 
 /// And in the end the customer has had enough.

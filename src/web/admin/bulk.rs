@@ -280,7 +280,7 @@ fn in_words(question: &InstanceQuestion) -> String {
     let InstanceQuestion { text, state, tag, events, silent_at, order: _ } = question;
     let mut parts = Vec::new();
     parts.extend(text.as_ref().map(|text| format!("found by “{text}”")));
-    parts.extend(state.map(|state| format!("in the state {}", state.replace('_', " "))));
+    parts.extend(state.map(|state| format!("in the state “{}”", state.replace('_', " "))));
     parts.extend(tag.as_ref().map(|tag| format!("with the tag “{tag}”")));
     parts.extend(events.map(|on| format!("with events {}", if on { "on" } else { "off" })));
     parts.extend(silent_at.map(|_| "silent for longer than usual".to_owned()));
