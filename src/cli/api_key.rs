@@ -11,11 +11,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::beside;
-use super::output::{seconds, whole_seconds};
+use super::output::seconds;
 use crate::api_key::ApiKeySecret;
 use crate::app::Surroundings;
 use crate::config::setting::duration;
 use crate::entropy::fresh_id;
+use crate::representation::Time;
 use crate::storage::{Act, ApiKeyRow, Scope, Storage, TokenHash};
 
 const LONGEST_NAME: usize = 100;
@@ -127,8 +128,8 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
             .map(|key| {
                 json!({
                     "id": key.id, "name": key.name, "scope": key.scope.as_str(), "state": key.state(now),
-                    "created_at": whole_seconds(Some(key.created_at)), "expires_at": whole_seconds(key.expires_at),
-                    "revoked_at": whole_seconds(key.revoked_at), "last_used_at": whole_seconds(key.last_used_at),
+                    "created_at": Time::from(key.created_at), "expires_at": key.expires_at.map(Time::from),
+                    "revoked_at": key.revoked_at.map(Time::from), "last_used_at": key.last_used_at.map(Time::from),
                 })
             })
             .collect();

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::instances_shown::{List, list, show, told};
+use super::instances_shown::{Wanted, list, show, told};
 use super::output::plain;
 use super::which::{self, NotOne};
 use super::{USAGE, beside};
@@ -19,7 +19,7 @@ use clap::Subcommand;
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// List instances, the newest first.
-    List(List),
+    List(Wanted),
     /// Show one instance and its timeline.
     Show(One),
     /// Ask now whether Cloud Elements and Mailchimp let it in. Exit 1 where they do not, or nothing can be told.

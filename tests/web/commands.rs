@@ -92,6 +92,32 @@ async fn what_cannot_be_done_says_so_and_by_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_goes_on_with_its_cursor_and_means_what_was_looked_for() {
+    let api = serving().await;
+    let app = &api.one.app;
+    let other = app.connected().await.1;
+    let other = other.rsplit('/').next().unwrap();
+    let mut listed = Vec::new();
+    let mut arguments =
+        vec!["instances".to_owned(), "list".into(), "--json".into(), "--limit".into(), "1".into()];
+    for _ in 0..2 {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let part = run(app, &words).await.json();
+        listed.push(part["items"][0]["id"].as_str().unwrap().to_owned());
+        arguments.truncate(5);
+        arguments.extend(["--cursor".to_owned(), part["next"].as_str().unwrap_or_default().to_owned()]);
+    }
+    assert_eq!(arguments[6], "", "that was all");
+    listed.sort_unstable();
+    let mut both = [api.one.id.as_str(), other];
+    both.sort_unstable();
+    assert_eq!(listed, both);
+    let found = run(app, &["instances", "list", "--json", "--q", other]).await.json();
+    assert_eq!(found["items"][0]["id"], json!(other));
+    assert_eq!(run(app, &["instances", "list", "--tag", "nobody's"]).await.out.lines().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn instances_are_listed_shown_paused_resumed_checked_and_disconnected_as_the_api_has_them() {
     let api = serving().await;
     let (app, id) = (&api.one.app, api.one.id.as_str());

@@ -6,10 +6,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::body::body;
-use super::lists::{List, Part, Time};
+use super::lists::Part;
 use super::openapi::{NotThere, ReadOnly, Refused, WrongBody, WrongQuery};
 use super::query::{self, query};
 use crate::elements::EventType;
+use crate::representation::{List, Time};
 use crate::storage::{self, EndpointState, Wanted};
 use crate::web::Gangway;
 use crate::web::failure::Failure;

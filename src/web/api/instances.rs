@@ -4,11 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::instance::Instance;
-use super::lists::List;
 use super::openapi::{Refused, WrongQuery};
 use super::query::{self, query};
-use crate::elements::{self, InstanceState};
+use crate::elements::InstanceState;
+use crate::representation::{Instance, List};
 use crate::storage::{InstanceOrder, InstanceQuestion};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -89,9 +88,4 @@ pub async fn list(
         items: found.items.iter().map(Instance::from).collect(),
         next: found.next.map(|place| write_cursor(key, &written, &place)),
     }))
-}
-
-/// An instance as the API writes it.
-pub fn written(instance: &elements::Instance) -> String {
-    serde_json::to_string(&Instance::from(instance)).unwrap_or_default()
 }

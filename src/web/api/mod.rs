@@ -25,7 +25,7 @@ pub use instance::{
     check as check_instance, disconnect as disconnect_instance, one as instance, pause as pause_instance,
     reconnect_link as instance_reconnect_link, resume as resume_instance, timeline,
 };
-pub use instances::{list as instances, written as written_instance};
+pub use instances::list as instances;
 pub use invites::{create as create_invite, list as invites, revoke as revoke_invite};
 pub use openapi::document as openapi;
 pub use readable::readable as readable_document;
