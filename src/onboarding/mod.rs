@@ -37,7 +37,7 @@ use crate::events::Feed;
 use crate::reference::Reference;
 use crate::storage::{Lease, Step, Storage, StorageError, Ticket};
 pub use acting::{asked_by, unsigned};
-pub use amend::{Amended, NotAmended};
+pub use amend::{Amended, Amendment, NotAmended};
 pub use audiences::{Choice, NotListed, Reports};
 pub use bulk::BULK_A_SECOND;
 pub use check::Checked;

@@ -91,7 +91,7 @@ fn answer(
 ) -> Result<HttpResponse, Failure> {
     match amended {
         Ok(_) => Ok(see_other(&page_of(instance))),
-        Err(NotAmended::Unfit(why)) => {
+        Err(NotAmended::Unfit { why, .. }) => {
             let page = NamePage { error: Some(why), ..wrong(NamePage::of(app, instance)) };
             page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY))
         }

@@ -30,12 +30,12 @@ pub(super) struct Link {
     expires_at: Time,
 }
 
-fn answer(instance: &elements::Instance) -> HttpResponse {
+pub(super) fn answer(instance: &elements::Instance) -> HttpResponse {
     HttpResponse::Ok().json(Instance::from(instance))
 }
 
 /// Does `act` in the name of the key.
-fn by<N: Needs, F: Future>(key: &ApiKey<N>, act: F) -> impl Future<Output = F::Output> {
+pub(super) fn by<N: Needs, F: Future>(key: &ApiKey<N>, act: F) -> impl Future<Output = F::Output> {
     asked_by(format!("the API key “{}”", key.name()), act)
 }
 
@@ -142,6 +142,26 @@ pub async fn reconnect_link(
     renewable(&instance)?;
     let (url, ends) = app.reconnect_link(instance.id);
     Ok(HttpResponse::Ok().json(Link { instance: (&instance).into(), url, expires_at: ends.into() }))
+}
+
+/// Asks Cloud Elements again for the events that wait there, as it does by itself at ever longer gaps. What comes of it
+/// stands on the timeline; events that arrive are events like all others.
+#[utoipa::path(
+    post, path = "/api/v1/instances/{id}/missed-events", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance.")),
+    responses((status = 202, description = "It is done, or about to be", body = Instance), NotThere, WrongState, ReadOnly, Refused)
+)]
+pub async fn missed_events(
+    _: ApiKey<Write>,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = app.instance(&id).await?;
+    if !app.missed.ask_again(instance.id, reference).await? {
+        return Err(Failure::Conflict(instance.state.as_str()));
+    }
+    Ok(HttpResponse::Accepted().json(Instance::from(&instance)))
 }
 
 /// Disconnects an instance: events off, deleted at Cloud Elements, its token destroyed. A 502 says which step
