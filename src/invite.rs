@@ -72,6 +72,11 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// For whom.
+    pub fn customer(&self) -> &str {
+        &self.customer
+    }
+
     /// As it is made at `now`.
     pub fn made(self, id: Uuid, now: OffsetDateTime) -> Invite {
         let Self { customer, ttl, uses, tags, return_url } = self;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::output::{plain, print, print_json, seconds, table};
 use super::which::{self, NotOne};
-use super::{USAGE, beside, stop_signal};
+use super::{USAGE, beside, stop_signal, trail};
 use crate::elements::EventType;
 use crate::representation::{self, Event};
 use crate::storage::{EventFilter, EventId, EventRow, Storage};
@@ -165,6 +165,7 @@ async fn redeliver(storage: &Storage, arguments: Redeliver, now: OffsetDateTime)
     };
     let mut asked = 0;
     for &delivery in &deliveries {
+        trail::record(storage, now, "delivery.redeliver", Some(delivery.to_string()), None).await?;
         if storage.redeliver(delivery, now).await? {
             asked += 1;
             print(&format!("Delivery {delivery} is asked for again.\n"))?;

@@ -9,8 +9,8 @@ use clap::Subcommand;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::beside;
 use super::output::{plain, print, print_json, seconds, table};
+use super::{beside, trail};
 use crate::app::{self, Surroundings};
 use crate::config::Config;
 use crate::config::setting::duration;
@@ -88,6 +88,7 @@ async fn create(
         .checked(&config.connecting.return_urls)
         .map_err(|no| anyhow!("--{} {}", no.field.replace('_', "-"), no.why))?;
     let now = surroundings.clock.now();
+    trail::record(storage, now, "invite.create", Some(checked.customer().to_owned()), None).await?;
     let (invite, token) = app::onboarding(config, storage.clone(), surroundings)?.invite(checked).await?;
     let url = config.public_url.invite_url(&token);
     if json {
@@ -119,6 +120,7 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
 }
 
 async fn revoke(storage: &Storage, id: Uuid, now: OffsetDateTime) -> anyhow::Result<ExitCode> {
+    trail::record(storage, now, "invite.revoke", Some(id.to_string()), None).await?;
     if storage.revoke_invite(id, now).await? {
         eprintln!("Revoked: its link has ended.");
         return Ok(ExitCode::SUCCESS);

@@ -206,3 +206,39 @@ async fn a_notification_is_passed_on_again() {
         assert!(asked.out.contains(&format!("Delivery {delivery} is asked for again")));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_amended_and_the_trail_has_every_act_of_the_command_line() {
+    let api = serving().await;
+    let (app, id) = (&api.one.app, api.one.id.as_str());
+    let amended =
+        run(app, &["instances", "amend", id, "--name", "Ada's Bakery", "--tag", "eu", "--json"]).await;
+    assert_eq!((&amended.json()["name"], &amended.json()["tags"]), (&json!("Ada's Bakery"), &json!(["eu"])));
+    let bare = run(app, &["instances", "amend", id, "--no-tags", "--json"]).await;
+    assert_eq!((&bare.json()["name"], &bare.json()["tags"]), (&json!("Ada's Bakery"), &json!([])));
+    for wrong in [&["instances", "amend", id][..], &["instances", "amend", id, "--tag", "a,b"]] {
+        assert_eq!(run(app, wrong).await.code, 2, "{wrong:?}");
+    }
+    run(app, &["instances", "pause", id]).await;
+    run(app, &["invite", "create", "--customer", "Ada"]).await;
+    run(app, &["reconcile", "--apply"]).await;
+    let trail = run(app, &["audit", "--json", "--who", "command line"]).await.json();
+    let acts: Vec<_> =
+        trail["items"].as_array().unwrap().iter().map(|row| row["act"].as_str().unwrap()).collect();
+    let expected = [
+        "reconcile",
+        "invite.create",
+        "instance.pause",
+        "instance.amend",
+        "instance.amend",
+        "instance.amend",
+    ];
+    assert_eq!(acts, expected, "the newest first");
+    assert_eq!(trail["items"][2]["subject"], json!(id));
+    assert!(trail["items"][2]["reference"].is_string());
+    let part = run(app, &["audit", "--json", "--act", "instance.amend", "--limit", "2"]).await.json();
+    let next = part["next"].as_str().unwrap();
+    let rest = run(app, &["audit", "--json", "--act", "instance.amend", "--cursor", next]).await.json();
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)));
+    assert_eq!(run(app, &["audit", "--limit", "1"]).await.out.lines().count(), 2);
+}
