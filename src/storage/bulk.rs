@@ -214,6 +214,12 @@ impl Storage {
         Ok(self.writer.write(Statement::new(stop).bind(id)).await? > 0)
     }
 
+    /// Frees every step: whoever took one has ended. Only for a database that one process has to itself.
+    pub(super) async fn free_all_bulks(&self) -> Result<(), StorageError> {
+        let free = "UPDATE bulk_acts SET step_at = 0 WHERE state = 'running'";
+        self.writer.write(Statement::new(free)).await.map(drop)
+    }
+
     /// Those whose next step is due, each claimed until `until`.
     pub async fn claim_bulks(
         &self,

@@ -97,7 +97,6 @@ async fn it_goes_on_where_it_was_after_a_restart_and_can_be_stopped() {
     operator.wait_for(&page, "8 of 17").await;
     app.stop().await;
     app.start_again().await;
-    app.clock.advance(time::Duration::SECOND);
     let halfway = operator.wait_for(&page, "16 of 17").await;
     operator.form(&halfway.attributes("main form", "action").remove(0), &[]).await;
     app.clock.advance(time::Duration::HOUR);

@@ -21,12 +21,13 @@ mod sqlite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AnyPool, Connection as _, Executor};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use super::open::{POSTGRES, SQLITE};
 use super::*;
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, SignatureKey};
 use crate::entropy::{Entropy, SeededEntropy, SystemEntropy, draw};
