@@ -9,6 +9,7 @@ mod audit;
 mod authorization_requests;
 mod back_up;
 mod bulk;
+mod bulk_work;
 mod checks;
 mod database_copy;
 mod database_file;
@@ -21,6 +22,7 @@ mod event_query;
 mod events;
 mod idempotency;
 mod instance_finding;
+mod instance_row;
 mod instance_words;
 mod instances;
 mod invites;
@@ -43,6 +45,7 @@ mod sealed;
 mod sessions;
 mod statement;
 mod timeline;
+mod transitions;
 mod writer;
 
 #[cfg(test)]
@@ -59,7 +62,8 @@ pub use audience_webhooks::{AudienceWebhook, Looked, Origin};
 pub use audit::{Act, ActFilter};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
 pub use back_up::{BackUpError, back_up};
-pub use bulk::{Bulk, BulkAct, BulkStep, NewBulk, TROUBLES, Trouble};
+pub use bulk::{Bulk, BulkAct, NewBulk, TROUBLES, Trouble};
+pub use bulk_work::BulkStep;
 pub use database_copy::{CopyError, DatabaseCopy};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState};
 pub use delivery_work::{Attempt, Outgoing, Verdict};
@@ -71,7 +75,7 @@ pub use events::{
 };
 pub use idempotency::{OnceOnly, Turn};
 pub use instance_finding::{Found, InstanceOrder, InstancePlace, InstanceQuestion, Total};
-pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
+pub use instances::Page;
 pub use invites::InviteMark;
 pub use missed_events::{Ask, AskOutcome, Fill, FillOutcome, Filled, Hold, MissedEvents, Subscription};
 pub use missed_work::is_looked_at;
@@ -89,6 +93,7 @@ pub use sealed::{SealedColumn, Unopened};
 pub use sessions::{OpenSession, Opening, SessionLimits};
 use statement::Statement;
 pub use timeline::{Line, Step};
+pub use transitions::{Change, NewInstanceRow, Token, Transition};
 use writer::Writer;
 
 /// The database of one Gangway.
