@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::beside;
 use super::output::seconds;
+use super::trail::WHO;
 use crate::api_key::ApiKeySecret;
 use crate::app::Surroundings;
 use crate::config::setting::duration;
@@ -99,10 +100,10 @@ async fn create(
         last_used_at: None,
     };
     let key = ApiKeySecret::draw(&*surroundings.entropy);
-    if !storage.add_api_key(&row, TokenHash::of(key.expose())).await? {
+    let act = act(now, "api_key.create", row.name.clone());
+    if !storage.add_api_key(&row, TokenHash::of(key.expose()), act).await? {
         bail!("there is a key named {name:?}; revoke it first, or choose another name");
     }
-    record(storage, now, "api_key.create", row.name.clone()).await?;
     eprintln!("API key {} ({}, {}). It is shown this once:", row.id, row.name, row.scope.as_str());
     println!("{}", key.expose());
     Ok(ExitCode::SUCCESS)
@@ -148,15 +149,15 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-/// In the audit trail.
-async fn record(storage: &Storage, at: OffsetDateTime, act: &str, subject: String) -> anyhow::Result<()> {
-    let (who, act) = ("command line".to_owned(), act.to_owned());
-    Ok(storage.record(Act { at, who, act, subject: Some(subject), address: None, reference: None }).await?)
+/// For the audit trail, where it is written together with the change.
+fn act(at: OffsetDateTime, act: &str, subject: String) -> Act {
+    let (who, act) = (WHO.to_owned(), act.to_owned());
+    Act { at, who, act, subject: Some(subject), address: None, reference: None }
 }
 
 async fn revoke(storage: &Storage, key: &str, now: OffsetDateTime) -> anyhow::Result<ExitCode> {
-    if storage.revoke_api_key(key.trim(), now).await? {
-        record(storage, now, "api_key.revoke", key.trim().to_owned()).await?;
+    let key = key.trim();
+    if storage.revoke_api_key(key, act(now, "api_key.revoke", key.to_owned())).await? {
         eprintln!("Revoked: it opens nothing any more.");
         return Ok(ExitCode::SUCCESS);
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::app::{Browser, TestApp};
 use crate::events::notification;
 use crate::http::raw;
-use crate::program::{Api, beside, key};
+use crate::program::{Api, beside, by_hand, key};
 use crate::receiver::{Mood, Receiver};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn without_a_key_that_opens_it_nothing_is_answered_and_the_challenge_says_
     }
     app.clock.advance(time::Duration::hours(1));
     let storage = beside(app).await;
-    storage.revoke_api_key("revoked", app.clock.now()).await.unwrap();
+    storage.revoke_api_key("revoked", by_hand(app, "api_key.revoke")).await.unwrap();
     storage.close().await;
     let absent = "Bearer realm=\"gangway\"";
     let invalid = "Bearer realm=\"gangway\", error=\"invalid_token\"";

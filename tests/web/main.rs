@@ -43,5 +43,6 @@ mod pulling;
 mod receiver;
 mod simulator;
 mod together;
+mod trail;
 mod upstream;
 mod whose;
