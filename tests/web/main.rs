@@ -45,4 +45,5 @@ mod simulator;
 mod together;
 mod trail;
 mod upstream;
+mod viewers;
 mod whose;

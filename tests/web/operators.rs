@@ -7,7 +7,7 @@ use crate::app::{Browser, TestApp, location};
 const PASSWORD: &str = "seven grey elephants";
 
 /// Adds somebody and signs them in by their link.
-async fn add(app: &TestApp, operator: &Browser, name: &str, role: &str) -> Browser {
+pub async fn add(app: &TestApp, operator: &Browser, name: &str, role: &str) -> Browser {
     let answer = operator.form("/admin/operators", &[("name", name), ("role", role)]).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let text = answer.text().await.unwrap();

@@ -15,7 +15,7 @@ use crate::storage::{Bulk, BulkAct, InstanceQuestion, NewBulk, RunState, TROUBLE
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::finding::InstanceQuery;
-use crate::web::guards::SignedIn;
+use crate::web::guards::{MayAct, SignedIn};
 use crate::web::view::{Frame, Moment, Page, see_other};
 
 /// So many of the latest are listed.
@@ -108,7 +108,7 @@ impl Wish {
 
 /// `GET /admin/bulk/new`: counts, and asks.
 pub async fn new_bulk(
-    _: SignedIn,
+    _: MayAct,
     wish: web::Query<Wish>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -177,15 +177,15 @@ async fn begin(
 }
 
 /// `GET /admin/bulk`
-pub async fn bulks(_: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+pub async fn bulks(by: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
     let rows: Vec<_> = app.storage.bulks(LISTED).await?.iter().map(BulkRow::of).collect();
     let running = rows.iter().any(|row| row.running);
-    ListPage { frame: app.frame(), here: HERE, rows, running }.show()
+    ListPage { frame: app.frame_for(by.session()), here: HERE, rows, running }.show()
 }
 
 /// `GET /admin/bulk/{id}`
 pub async fn bulk(
-    _: SignedIn,
+    by: SignedIn,
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -198,7 +198,7 @@ pub async fn bulk(
     });
     let row = BulkRow::of(&bulk);
     BulkPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         row,
         reference: bulk.asked.reference,

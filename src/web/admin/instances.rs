@@ -105,7 +105,7 @@ impl StateBadge {
 
 /// `GET /admin/instances`
 pub async fn instances(
-    _: SignedIn,
+    by: SignedIn,
     query: web::Query<InstanceQuery>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -115,7 +115,7 @@ pub async fn instances(
     let waiting = app.storage.waiting_of(&ids).await?;
     let first = InstanceQuery { after: String::new(), ..query.clone() };
     InstancesPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         filtered: query.filters(),
         rows: found.items.iter().map(|instance| InstanceRow::of(instance, &waiting, now)).collect(),
