@@ -57,10 +57,10 @@ problem_kinds! {
         "Cloud Elements could not be reached, so nothing was sent. Check CLOUD_ELEMENTS_URL and the network.";
     /// The code was refused: spent, too old, or not for this redirect URI.
     GrantRefused = "grant_refused",
-        "Cloud Elements or Mailchimp refused the grant code. If this repeats, compare the redirect URI registered at Mailchimp.";
+        "Cloud Elements or MailChimp refused the grant code. If this repeats, compare the redirect URI registered at MailChimp.";
     /// Our credentials or configuration were refused.
     SetupRefused = "setup_refused",
-        "Cloud Elements refused Gangway itself. Check the two Cloud Elements secrets, the Mailchimp client secret and ELEMENT_KEY.";
+        "Cloud Elements refused Gangway itself. Check the two Cloud Elements secrets, the MailChimp client secret and ELEMENT_KEY.";
     /// Cloud Elements asked for less.
     TooMuch = "upstream_limit",
         "Cloud Elements refused for size or rate.";
@@ -87,7 +87,7 @@ problem_kinds! {
         "No instance with this tag exists at Cloud Elements. The customer can approve again.";
     /// Mailchimp refuses the access.
     AccessRevoked = "access_revoked",
-        "Mailchimp no longer lets this instance in: the app was removed there, or the account is closed. The customer must approve again.";
+        "MailChimp no longer lets this instance in: the app was removed there, or the account is closed. The customer must approve again.";
     /// Cloud Elements has no such instance any more.
     GoneUpstream = "gone_upstream",
         "Cloud Elements has no instance with this id any more; somebody deleted it there. Disconnect it here and let the customer connect anew.";
