@@ -232,6 +232,8 @@ async fn an_instance_is_amended_and_the_trail_has_every_act_of_the_command_line(
         "instance.amend",
         "instance.amend",
         "instance.amend",
+        "api_key.create",
+        "api_key.create",
     ];
     assert_eq!(acts, expected, "the newest first");
     assert_eq!(trail["items"][2]["subject"], json!(id));
