@@ -101,7 +101,7 @@ impl App {
 
     /// The one-time sign-in link, if nobody can sign in yet.
     pub async fn first_sign_in_link(&self) -> anyhow::Result<Option<String>> {
-        Ok(self.gangway.first_sign_in_link().await?)
+        Ok(self.gangway.operators().first_sign_in_link().await?)
     }
 
     /// What `gangway doctor` examines, while this runs.

@@ -16,6 +16,7 @@ pub mod invite;
 pub mod mailchimp;
 pub mod oauth;
 pub mod onboarding;
+pub mod operators;
 pub mod reference;
 pub mod representation;
 pub mod seal;

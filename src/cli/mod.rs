@@ -12,6 +12,7 @@ mod instances;
 mod instances_shown;
 mod invite;
 mod keygen;
+mod operator;
 mod output;
 mod reconcile;
 mod rekey;
@@ -63,6 +64,9 @@ enum Command {
     /// Keys for the JSON API, `/api/v1`.
     #[command(subcommand)]
     ApiKey(api_key::Command),
+    /// Who may see the console.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// Copy the database while Gangway serves.
     Backup(backup::Arguments),
     /// Go back to a copy, or only check it.
@@ -94,6 +98,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Reconcile(arguments) => return reconcile::run(arguments).await,
         Command::Invite(command) => return invite::run(command).await,
         Command::ApiKey(command) => return api_key::run(command).await,
+        Command::Operator(command) => return operator::run(command).await,
         Command::Backup(arguments) => return backup::run(arguments).await,
         Command::Restore(arguments) => return restore::run(arguments).await,
         Command::Rekey(arguments) => return rekey::run(arguments).await,

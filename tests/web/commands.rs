@@ -1,4 +1,4 @@
-//! `gangway instances` and `gangway events`: the binary itself, beside a Gangway that serves.
+//! `gangway instances`, `events`, `operator` and `audit`: the binary itself, beside a Gangway that serves.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::app::{CLIENT_SECRET, TestApp};
+use crate::app::{CLIENT_SECRET, TestApp, location};
 use crate::program::Api;
 
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -25,8 +25,12 @@ impl Ran {
     }
 }
 
+async fn alone() -> TestApp {
+    TestApp::with(|config| config.secret_key = SecretKey::parse(KEY).unwrap()).await
+}
+
 async fn serving() -> Api {
-    Api::of(TestApp::with(|config| config.secret_key = SecretKey::parse(KEY).unwrap()).await).await
+    Api::of(alone().await).await
 }
 
 fn command(app: &TestApp, arguments: &[&str]) -> Command {
@@ -243,4 +247,48 @@ async fn an_instance_is_amended_and_the_trail_has_every_act_of_the_command_line(
     let rest = run(app, &["audit", "--json", "--act", "instance.amend", "--cursor", next]).await.json();
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)));
     assert_eq!(run(app, &["audit", "--limit", "1"]).await.out.lines().count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_are_added_let_in_again_given_a_role_and_removed() {
+    let app = alone().await;
+    let first = app.operator().await;
+    let link = run(&app, &["operator", "add", "erika", "--role", "viewer"]).await;
+    let path = link.out.trim().strip_prefix(&app.origin).unwrap().to_owned();
+    let erika = app.browser();
+    let chosen = [("password", "seven grey elephants"), ("password_again", "seven grey elephants")];
+    assert_eq!(location(&erika.form(&path, &chosen).await), "/admin");
+    assert_eq!(erika.form("/admin/reconcile", &[]).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(run(&app, &["operator", "role", "erika", "operator"]).await.code, 0);
+    let listed = run(&app, &["operator", "list", "--json"]).await.json();
+    assert_eq!(
+        (&listed["items"][0]["name"], &listed["items"][0]["role"]),
+        (&json!("erika"), &json!("operator"))
+    );
+    assert_eq!(run(&app, &["operator", "list"]).await.out.lines().count(), 3);
+    for (refused, words) in [
+        (&["operator", "add", "erika"][..], "of this name"),
+        (&["operator", "add", "two words"], "40 letters"),
+        (&["operator", "role", "nobody", "viewer"], "no operator"),
+    ] {
+        let refused = run(&app, refused).await;
+        assert!(refused.code == 1 && refused.words.contains(words), "{}", refused.words);
+    }
+    // The other one forgot the password, and nobody can help in the console.
+    let again = run(&app, &["operator", "sign-in-link", "operator"]).await;
+    let path = again.out.trim().strip_prefix(&app.origin).unwrap().to_owned();
+    let chosen = [("password", "eight green crocodiles"), ("password_again", "eight green crocodiles")];
+    assert_eq!(location(&app.browser().form(&path, &chosen).await), "/admin");
+    assert_eq!(
+        first.get("/admin/instances").await.status(),
+        StatusCode::SEE_OTHER,
+        "a new password ends sessions"
+    );
+    assert_eq!(run(&app, &["operator", "remove", "operator"]).await.code, 0);
+    let last = run(&app, &["operator", "remove", "erika"]).await;
+    assert!(last.code == 1 && last.words.contains("last operator"), "{}", last.words);
+    assert_eq!(erika.get("/admin/instances").await.status(), StatusCode::OK);
+    let trail = run(&app, &["audit", "--json", "--who", "command line"]).await.json();
+    let acts = trail["items"].as_array().unwrap().iter().map(|row| row["act"].as_str().unwrap());
+    assert_eq!(acts.filter(|act| act.starts_with("operator.")).count(), 7);
 }

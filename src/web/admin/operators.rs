@@ -6,9 +6,8 @@ use askama::Template;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::console::{NO_NAME, is_name};
-use crate::entropy::fresh_id;
-use crate::storage::{FIRST_OPERATOR, LinkFor, Operator, Role};
+use crate::operators::NotDone;
+use crate::storage::{LinkFor, Operator, Role};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{Place, SignedIn};
@@ -24,7 +23,7 @@ struct OperatorsPage {
     rows: Vec<OperatorRow>,
     by_settings: bool,
     draft: String,
-    error: Option<&'static str>,
+    error: Option<String>,
 }
 
 struct OperatorRow {
@@ -67,7 +66,7 @@ async fn page(
     app: &Gangway,
     by: &SignedIn,
     draft: String,
-    error: Option<&'static str>,
+    error: Option<String>,
 ) -> Result<OperatorsPage, Failure> {
     let rows = app.storage.operators().await?.into_iter().map(|one| OperatorRow {
         id: one.id,
@@ -81,7 +80,7 @@ async fn page(
         frame: app.frame_for(by.session()),
         here: HERE,
         rows: rows.collect(),
-        by_settings: app.console.has_spare() || app.config.demo.is_some(),
+        by_settings: app.operators().has_spare(),
         draft,
         error,
     })
@@ -99,38 +98,21 @@ pub async fn add(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let Addition { name, role: word } = form.into_inner();
-    let name = name.trim().to_owned();
-    let taken = by_settings(&app) && name == FIRST_OPERATOR;
-    let operator = Operator {
-        id: fresh_id(&*app.clock, &*app.entropy),
-        name: name.clone(),
-        role: role(&word)?,
-        password_hash: String::new(),
-        created_at: app.clock.now(),
+    let operator = match app.operators().add(&name, role(&word)?).await {
+        Ok(operator) => operator,
+        Err(NotDone::Storage(error)) => return Err(error.into()),
+        Err(why) => {
+            let page = page(&app, &by, name, Some(why.to_string())).await?;
+            return page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY));
+        }
     };
-    let id = operator.id;
-    let error = if !is_name(&name) {
-        Some(NO_NAME)
-    } else if taken || !app.storage.add_operator(operator).await? {
-        Some("There is an operator of this name.")
-    } else {
-        None
-    };
-    if error.is_some() {
-        let page = page(&app, &by, name, error).await?;
-        return page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY));
-    }
-    let subject = Some(format!("{name} ({word})"));
+    let subject = Some(format!("{} ({word})", operator.name));
     place.note(&app, by.session().name.clone(), "operator.add".to_owned(), subject).await?;
-    link_page(&app, id, name).await
-}
-
-fn by_settings(app: &Gangway) -> bool {
-    app.console.has_spare() || app.config.demo.is_some()
+    link_page(&app, operator.id, operator.name).await
 }
 
 async fn link_page(app: &Gangway, id: Uuid, name: String) -> Result<HttpResponse, Failure> {
-    let url = app.sign_in_link(LinkFor::Operator(id)).await?;
+    let url = app.operators().sign_in_link(LinkFor::Operator(id)).await?;
     LinkPage { frame: app.frame(), here: HERE, name, url }.show()
 }
 
@@ -160,9 +142,7 @@ pub async fn set_role(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let operator = found(&app, &id).await?;
-    if !app.storage.set_role(operator.id, role(&form.role)?, by_settings(&app)).await? {
-        return Err(Failure::LastOperator);
-    }
+    app.operators().set_role(operator.id, role(&form.role)?).await?;
     named(
         &app,
         &by,
@@ -182,9 +162,7 @@ pub async fn remove(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let operator = found(&app, &id).await?;
-    if !app.storage.remove_operator(operator.id, by_settings(&app)).await? {
-        return Err(Failure::LastOperator);
-    }
+    app.operators().remove(operator.id).await?;
     named(&app, &by, &place, "operator.removed", &operator).await?;
     Ok(see_other("/admin/operators"))
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::console::{Account, Choice};
 use crate::entropy::fresh_id;
+use crate::operators::{NO_NAME, fresh_token, is_name};
 use crate::storage::{FIRST_OPERATOR, LinkFor, Opening, Operator, Role, TokenHash};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -122,7 +123,7 @@ impl Comer {
             app.storage.end_session(before).await?;
         }
         self.place.note(app, name.clone(), "sign_in".to_owned(), None).await?;
-        self.session.come_in(token, KnownDevice { name, id: app.fresh_token() })?;
+        self.session.come_in(token, KnownDevice { name, id: fresh_token(&*app.entropy) })?;
         tracing::info!("signed in");
         metrics::counter!("gangway_sign_ins_total", "result" => "signed_in").increment(1);
         Ok(())
@@ -163,7 +164,7 @@ pub async fn sign_in(
         return page.show_with(&mut HttpResponse::build(StatusCode::UNAUTHORIZED));
     };
     app.console.throttle.succeeded(&counted);
-    let token = app.fresh_token();
+    let token = fresh_token(&*app.entropy);
     app.storage.open_session(comer.opening(&app, &token, operator), app.clock.now()).await?;
     comer.come_in(&app, name, token).await?;
     Ok(see_other(&next))
@@ -228,7 +229,7 @@ pub async fn first_sign_in(
         }
     };
     let name = operator.as_ref().map_or_else(first, |operator| operator.name.clone());
-    let token = app.fresh_token();
+    let token = fresh_token(&*app.entropy);
     let opening = comer.opening(&app, &token, operator.as_ref().map(|operator| operator.id));
     if !app.storage.use_sign_in_link(link, operator, opening, app.clock.now()).await? {
         return Err(Failure::NotFound);
@@ -244,8 +245,8 @@ async fn chosen(
     form: FirstSignIn,
 ) -> Result<Result<Operator, &'static str>, Failure> {
     let name = known.as_ref().map_or(form.name.trim(), |operator| &operator.name).to_owned();
-    if !super::console::is_name(&name) {
-        return Ok(Err(super::console::NO_NAME));
+    if !is_name(&name) {
+        return Ok(Err(NO_NAME));
     }
     let choice = Choice { password: form.password, again: form.password_again };
     let password_hash = match app.choose(&name, choice).await? {

@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::events::{NotRegistered, UnknownRecipient};
 use crate::onboarding::{NotAmended, NotCompared, NotDisconnected, NotDone, NotListed};
+use crate::operators;
 
 impl From<NotDisconnected> for Failure {
     fn from(error: NotDisconnected) -> Self {
@@ -22,6 +23,16 @@ impl From<NotDone> for Failure {
             NotDone::Refused(said) => Self::Upstream(said),
             NotDone::Unclear(said) => Self::Unclear(said),
             NotDone::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<operators::NotDone> for Failure {
+    fn from(error: operators::NotDone) -> Self {
+        match error {
+            operators::NotDone::NoName | operators::NotDone::Taken => Self::Field("name", error.to_string()),
+            operators::NotDone::Last => Self::LastOperator,
+            operators::NotDone::Storage(error) => Self::Storage(error),
         }
     }
 }
