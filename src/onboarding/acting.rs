@@ -13,6 +13,11 @@ pub fn asked_by<F: Future>(who: String, work: F) -> impl Future<Output = F::Outp
     WHO.scope(who, Box::pin(work))
 }
 
+/// Who asked for what is being done.
+pub(super) fn who() -> Option<String> {
+    WHO.try_with(String::clone).ok()
+}
+
 /// `summary`, with who asked for it where that is known.
 pub(super) fn signed(summary: String) -> String {
     let signature = WHO.try_with(|who| format!("{SIGNATURE}{who}."));

@@ -6,9 +6,10 @@ use uuid::Uuid;
 use super::adopt::own_tags_and_others;
 use super::settle::Outcome;
 use super::{Onboarding, check};
+use crate::checkpoint::Point;
 use crate::elements::{CallError, Instance, InstanceState, UnfitTags, Wanted, fit_tags, noting_calls};
 use crate::reference::Reference;
-use crate::storage::StorageError;
+use crate::storage::{StorageError, Wish};
 
 const LONGEST_NAME: usize = 120;
 
@@ -85,15 +86,22 @@ impl Onboarding {
     /// Gives an instance another name.
     pub async fn rename(&self, id: Uuid, name: &str, reference: Reference) -> Result<Amended, NotAmended> {
         let name = fit_name(name)?;
-        noting_calls(async {
-            let instance = self.amendable(id).await?;
-            let wanted = Wanted { name: Some(name), ..Wanted::default() };
-            let told = self.tell(&instance, wanted).await;
-            let summary = format!("Renamed from {} to {name}.", instance.name);
-            let change = |outcome| Outcome { name: Some(name), ..outcome };
-            self.amended(instance, told, change, ("renamed", summary, reference)).await
-        })
-        .await
+        let renaming = noting_calls(self.rename_to(id, name, reference));
+        self.noted((id, Wish::Name(name.to_owned()), reference), renaming).await?
+    }
+
+    pub(super) async fn rename_to(
+        &self,
+        id: Uuid,
+        name: &str,
+        reference: Reference,
+    ) -> Result<Amended, NotAmended> {
+        let instance = self.amendable(id).await?;
+        let wanted = Wanted { name: Some(name), ..Wanted::default() };
+        let told = self.tell(&instance, wanted).await;
+        let summary = format!("Renamed from {} to {name}.", instance.name);
+        let change = |outcome| Outcome { name: Some(name), ..outcome };
+        self.amended(instance, told, change, ("renamed", summary, reference)).await
     }
 
     /// Gives an instance these tags of its own; tags that others put on it at Cloud Elements stay there.
@@ -104,15 +112,22 @@ impl Onboarding {
         reference: Reference,
     ) -> Result<Amended, NotAmended> {
         let tags = &fit_tags(tags)?;
-        noting_calls(async {
-            let instance = self.amendable(id).await?;
-            let told = self.tell_tags(&instance, tags).await;
-            let listed = if tags.is_empty() { "none".to_owned() } else { tags.join(", ") };
-            let summary = format!("Its own tags are now: {listed}.");
-            let change = |outcome| Outcome { tags: Some(tags), ..outcome };
-            self.amended(instance, told, change, ("tagged", summary, reference)).await
-        })
-        .await
+        let tagging = noting_calls(self.retag_to(id, tags, reference));
+        self.noted((id, Wish::Tags(tags.clone()), reference), tagging).await?
+    }
+
+    pub(super) async fn retag_to(
+        &self,
+        id: Uuid,
+        tags: &[String],
+        reference: Reference,
+    ) -> Result<Amended, NotAmended> {
+        let instance = self.amendable(id).await?;
+        let told = self.tell_tags(&instance, tags).await;
+        let listed = if tags.is_empty() { "none".to_owned() } else { tags.join(", ") };
+        let summary = format!("Its own tags are now: {listed}.");
+        let change = |outcome| Outcome { tags: Some(tags), ..outcome };
+        self.amended(instance, told, change, ("tagged", summary, reference)).await
     }
 
     /// While its outcome is open, an instance may be looked up by what it was called.
@@ -159,6 +174,7 @@ impl Onboarding {
         change: impl Fn(Outcome<'a>) -> Outcome<'a>,
         (kind, summary, reference): (&'static str, String, Reference),
     ) -> Result<Amended, NotAmended> {
+        self.checkpoints.reached(Point::AfterReply).await;
         let said = told.err().map(|error| error.to_string());
         let summary = match &said {
             Some(said) => format!("{summary} Cloud Elements was not told so ({said})."),

@@ -10,6 +10,7 @@ mod bulk;
 mod check;
 mod disconnect;
 mod invite;
+mod open_acts;
 mod pause;
 mod provision;
 mod reauthorize;
@@ -138,6 +139,7 @@ impl Onboarding {
     /// Starts what goes on in the background until Gangway stops.
     pub fn start_background(self: &Arc<Self>) {
         self.repeat(recover::GAP, |onboarding| Box::pin(onboarding.recover()));
+        self.repeat(recover::GAP, |onboarding| Box::pin(onboarding.do_again()));
         self.repeat(RENEW_EVERY, |onboarding| Box::pin(onboarding.renew_leases()));
         self.repeat(check::GAP, |onboarding| Box::pin(onboarding.check_due()));
         self.repeat(bulk::GAP, |onboarding| Box::pin(onboarding.bulk_due()));

@@ -1,6 +1,7 @@
 //! Events of an instance, switched off and on again. Cloud Elements is asked first and the row follows, so that a
 //! refusal changes nothing. A row that has changed between asking and writing is asked for again: whoever writes
-//! last has asked last, so what is there and what is here end the same, with several tabs and processes too.
+//! last has asked last, so what is there and what is here end the same, with several tabs and processes too; what is
+//! cut off in between is done again (`open_acts`).
 
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use super::{Onboarding, check};
 use crate::checkpoint::Point;
 use crate::elements::{CallError, Instance, InstanceState, InvalidTransition, Wanted, noting_calls};
 use crate::reference::Reference;
-use crate::storage::StorageError;
+use crate::storage::{StorageError, Wish};
 
 /// Somebody else is quicker at most so often.
 const TRIES: u32 = 5;
@@ -67,15 +68,23 @@ const RESUME: Switch = Switch {
 impl Onboarding {
     /// Switches the events of an instance off. Notifications that come all the same are stored as ever.
     pub async fn pause(&self, id: Uuid, reference: Reference) -> Result<Instance, NotDone> {
-        noting_calls(self.switch(id, PAUSE, reference)).await
+        let pausing = noting_calls(self.switch_to(id, false, reference));
+        self.noted((id, Wish::Events(false), reference), pausing).await?
     }
 
     /// Switches them on again.
     pub async fn resume(&self, id: Uuid, reference: Reference) -> Result<Instance, NotDone> {
-        noting_calls(self.switch(id, RESUME, reference)).await
+        let resuming = noting_calls(self.switch_to(id, true, reference));
+        self.noted((id, Wish::Events(true), reference), resuming).await?
     }
 
-    async fn switch(&self, id: Uuid, to: Switch, reference: Reference) -> Result<Instance, NotDone> {
+    pub(super) async fn switch_to(
+        &self,
+        id: Uuid,
+        on: bool,
+        reference: Reference,
+    ) -> Result<Instance, NotDone> {
+        let to = if on { RESUME } else { PAUSE };
         for _ in 0..TRIES {
             let instance = self.storage.instance(id).await?.ok_or(NotDone::Unknown)?;
             // What is being approved again has its events switched on with the new grant.

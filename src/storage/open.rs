@@ -49,6 +49,7 @@ impl Storage {
             storage.free_all().await?;
             storage.free_all_endpoints().await?;
             storage.free_all_looks().await?;
+            storage.free_all_acts().await?;
             storage.free_all_bulks().await?;
             tokio::spawn(keep_checkpointing(storage.writer.checkpoints(), storage.readers.clone()));
         }

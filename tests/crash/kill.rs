@@ -19,7 +19,7 @@ use crate::app::{Browser, location, parameter, plain};
 use crate::child::{CLIENT_ID, CLIENT_SECRET, Order, Running, database_url};
 
 /// Every row must be in a true state by then.
-const TRUE_WITHIN: Duration = Duration::from_secs(30);
+pub const TRUE_WITHIN: Duration = Duration::from_secs(30);
 
 pub struct Stage {
     pub order: Order,
@@ -96,7 +96,7 @@ impl Stage {
         (output.status.success(), String::from_utf8(said).unwrap())
     }
 
-    fn stopping_at(&self, point: &str) -> Order {
+    pub fn stopping_at(&self, point: &str) -> Order {
         Order { stop_at: Some(point.to_owned()), ..self.order.clone() }
     }
 

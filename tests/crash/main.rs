@@ -12,6 +12,7 @@
     reason = "a test that cannot go on should say where, and is told by its environment how long to go on"
 )]
 
+mod acts;
 #[path = "../web/app.rs"]
 #[expect(dead_code, reason = "the harness of the HTTP suite; not all of it is needed here")]
 mod app;
