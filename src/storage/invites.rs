@@ -76,6 +76,14 @@ impl Storage {
         rows.iter().map(|row| Ok((parsed(row, "id")?, row.try_get("name")?))).collect()
     }
 
+    /// The invite that an instance came of, and its customer.
+    pub async fn invite_of_instance(&self, instance: Uuid) -> Result<Option<(Uuid, String)>, StorageError> {
+        let query =
+            "SELECT id, customer FROM invites WHERE id = (SELECT invite FROM instances WHERE id = $1)";
+        let row = sqlx::query(query).bind(instance.to_string()).fetch_optional(&self.readers).await?;
+        row.map(|row| Ok((parsed(&row, "id")?, row.try_get("customer")?))).transpose()
+    }
+
     /// The newest instance that came of an invite in this browser.
     pub async fn instance_of_invite_in(
         &self,

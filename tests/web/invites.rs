@@ -89,6 +89,25 @@ async fn a_customer_is_named_connects_and_goes_back_where_the_host_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_leads_to_its_invite_and_back_again() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    let (link, invite) = invited(&operator, &[("customer", "Ada & Söhne"), ("uses", "1")]).await;
+    let customer = app.browser();
+    let result = location(&back(&customer, &started(&customer, &link).await).await);
+    let instance = format!("/admin{result}");
+    let selector = "dl.facts a";
+    let page = operator.page(&instance).await;
+    assert_eq!(
+        (page.one(selector), page.attributes(selector, "href")),
+        ("for Ada & Söhne".into(), vec![invite.clone()])
+    );
+    assert!(operator.page(&invite).await.attributes("main a", "href").contains(&instance));
+    let (_, uninvited) = app.connected().await;
+    assert!(operator.page(&format!("/admin{uninvited}")).await.all(selector).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn looking_a_thousand_times_uses_nothing_up() {
     let app = TestApp::start().await;
     let operator = app.operator().await;

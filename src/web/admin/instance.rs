@@ -5,9 +5,9 @@ use askama::Template;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::events;
 use super::instances::{HERE, StateBadge};
 use super::missed::MissedView;
+use super::{events, invites};
 use crate::elements::{Instance, InstanceState, Problem};
 use crate::storage::Line;
 use crate::web::Gangway;
@@ -29,6 +29,8 @@ struct InstancePage {
     problem: Option<String>,
     facts: Vec<Fact>,
     tags: Vec<String>,
+    /// Page and customer of the invite it came of.
+    invite: Option<(String, String)>,
     timeline: Vec<Step>,
     /// Where older lines are, and whether these are not the newest.
     older: Option<String>,
@@ -88,6 +90,7 @@ pub async fn instance(
     let instance = app.instance(&id).await?;
     let id = instance.id;
     let (lines, older) = app.storage.timeline_page(id, part.before, LINES).await?;
+    let invite = app.storage.invite_of_instance(id).await?;
     let missed = app.storage.missed_events(id).await?;
     let missed = missed.and_then(|row| MissedView::of(row, app.missed.by_hand(id)));
     let refused = events::in_a_sentence(&app.refusals.of(id, app.clock.now()));
@@ -100,6 +103,7 @@ pub async fn instance(
         problem: instance.state.problem().map(Problem::for_operator),
         facts: facts(&instance),
         tags: instance.tags.clone(),
+        invite: invite.map(|(invite, customer)| (invites::page_of(invite), customer)),
         timeline: lines.into_iter().map(Step::from).collect(),
         older: older.map(|before| format!("{page}?before={before}#timeline")),
         not_newest: part.before.is_some(),

@@ -170,7 +170,7 @@ async fn found(app: &Gangway, id: &str) -> Result<Invite, Failure> {
     app.storage.invite(id).await?.ok_or(Failure::NotFound)
 }
 
-fn page_of(id: Uuid) -> String {
+pub(super) fn page_of(id: Uuid) -> String {
     format!("/admin/invites/{id}")
 }
 
