@@ -13,10 +13,12 @@ mod keys;
 mod looking;
 mod missed;
 mod onboarding;
+mod open_acts;
 mod open_work;
 mod operators;
 mod receiving;
 mod sqlite;
+mod timelines;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
