@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub struct Order {
     pub port: u16,
     pub folder: std::path::PathBuf,
+    /// A database that is not the file in there.
+    pub postgres: Option<String>,
     pub secret_key: String,
     pub previous_key: Option<String>,
     pub simulator: String,
@@ -29,6 +31,12 @@ pub struct Order {
     pub organization_secret: String,
     /// Where it stops for ever.
     pub stop_at: Option<String>,
+}
+
+impl Order {
+    pub fn database_url(&self) -> String {
+        self.postgres.clone().unwrap_or_else(|| database_url(&self.folder))
+    }
 }
 
 pub const CLIENT_ID: &str = "1";
@@ -111,7 +119,7 @@ pub fn config(order: &Order) -> Config {
     Config {
         public_url: PublicUrl::parse(&origin).unwrap(),
         listen_addr: ([127, 0, 0, 1], order.port).into(),
-        database_url: database_url(&order.folder).into(),
+        database_url: order.database_url().into(),
         secret_key: SecretKey::parse(&order.secret_key).unwrap(),
         secret_key_previous: order.previous_key.as_deref().map(|key| SecretKey::parse(key).unwrap()),
         mailchimp: MailchimpApp {

@@ -22,7 +22,7 @@ use crate::sender::Sender;
 pub async fn register(stage: &Stage, url: &str, wanted: Wanted, count: usize) -> EndpointSecret {
     let entropy = Arc::new(SystemEntropy::default());
     let sealer = sealer(&config(&stage.order), &Surroundings::default());
-    let storage = Storage::open_beside(&database_url(&stage.order.folder).into(), sealer).await.unwrap();
+    let storage = Storage::open_beside(&stage.order.database_url().into(), sealer).await.unwrap();
     let secret = EndpointSecret::draw(&*entropy);
     let endpoints: Vec<Endpoint> = (0..count)
         .map(|_| Endpoint {

@@ -50,6 +50,7 @@ impl Stage {
         let order = Order {
             port,
             folder: folder.path().join("data"),
+            postgres: None,
             secret_key: SecretKey::draw(&SystemEntropy::default()).expose(),
             previous_key: None,
             simulator: simulator.origin(),
@@ -69,7 +70,7 @@ impl Stage {
         let settings = [
             ("PUBLIC_URL", self.origin.clone()),
             ("LISTEN_ADDR", format!("127.0.0.1:{}", order.port)),
-            ("DATABASE_URL", database_url(&order.folder)),
+            ("DATABASE_URL", order.database_url()),
             ("SECRET_KEY", order.secret_key.clone()),
             ("MAILCHIMP_CLIENT_ID", CLIENT_ID.to_owned()),
             ("MAILCHIMP_CLIENT_SECRET", CLIENT_SECRET.to_owned()),

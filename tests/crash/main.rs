@@ -28,6 +28,8 @@ mod image;
 mod kill;
 mod memory;
 mod missed;
+#[path = "../web/postgres.rs"]
+mod postgres;
 mod power;
 #[path = "../web/receiver.rs"]
 #[expect(dead_code, reason = "the receiver of the HTTP suite; one of its moods is needed here")]

@@ -13,6 +13,7 @@ use gangway::seal::SecretKey;
 use gangway::storage::{Storage, Wanted};
 use gangway::webhook::EndpointSecret;
 use reqwest::StatusCode;
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -109,7 +110,18 @@ async fn deliveries_are_signed(sender: &Sender, receiver: &Receiver, secret: &En
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c18_another_key_under_load_loses_nothing_though_the_change_is_killed_half_way() {
+    another_key_under_load(Stage::set().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c18_another_key_under_load_loses_nothing_on_postgres_either() {
+    let Some(url) = crate::postgres::database("rekey").await else { return };
     let mut stage = Stage::set().await;
+    stage.order.postgres = Some(url.expose_secret().to_owned());
+    another_key_under_load(stage).await;
+}
+
+async fn another_key_under_load(mut stage: Stage) {
     let (old, new) = (stage.order.secret_key.clone(), fresh_key());
     let child = Running::start(&stage.order);
     let sender = Arc::new(Sender::connect(&stage).await);
@@ -140,7 +152,7 @@ async fn c18_another_key_under_load_loses_nothing_though_the_change_is_killed_ha
 
     stage.order.previous_key = None;
     let _child = Running::start(&stage.order);
-    sender.check(&stage.order.folder).await;
+    sender.check_in(&stage.order.database_url()).await;
     assert_eq!(all_instances_work(&stage).await, connected + 1);
     deliveries_are_signed(&sender, &receiver, &secret).await;
     let (well, said) = stage.run(&["rekey", "--check"]).await;

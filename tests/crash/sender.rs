@@ -11,7 +11,7 @@ use gangway::elements::SignatureKey;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Client, StatusCode};
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +126,12 @@ impl Sender {
 
     /// Everything acknowledged is stored, and nothing twice or by half.
     pub async fn check(&self, folder: &Path) {
-        assert_eq!(missing(folder, &self.acknowledged()).await, Ok(Vec::new()));
+        self.check_in(&database_url(folder)).await;
+    }
+
+    /// The same in this database.
+    pub async fn check_in(&self, url: &str) {
+        assert_eq!(missing_in(url, &self.acknowledged()).await, Ok(Vec::new()));
     }
 }
 
@@ -152,12 +157,19 @@ fn body(id: &str) -> Vec<u8> {
 
 /// What of `expected` is not stored; or what is wrong there: a damaged file, one twice, half of one.
 pub async fn missing(folder: &Path, expected: &HashSet<String>) -> Result<Vec<String>, String> {
+    missing_in(&database_url(folder), expected).await
+}
+
+async fn missing_in(url: &str, expected: &HashSet<String>) -> Result<Vec<String>, String> {
+    sqlx::any::install_default_drivers();
     let told = |error: sqlx::Error| error.to_string();
-    let pool = SqlitePool::connect(&database_url(folder)).await.map_err(told)?;
-    let verdict: String =
-        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&pool).await.map_err(told)?;
-    let uncounted =
-        "SELECT (SELECT count(*) FROM notifications) - (SELECT sum(notification_count) FROM instances)";
+    let pool = AnyPool::connect(url).await.map_err(told)?;
+    let verdict = if url.starts_with("sqlite") {
+        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&pool).await.map_err(told)?
+    } else {
+        "ok".to_owned()
+    };
+    let uncounted = "SELECT (SELECT count(*) FROM notifications) - (SELECT CAST(sum(notification_count) AS BIGINT) FROM instances)";
     let uncounted: Option<i64> = sqlx::query_scalar(uncounted).fetch_one(&pool).await.map_err(told)?;
     let query = "SELECT notification_id, body, (SELECT count(*) FROM events e WHERE e.notification = n.seq)
         FROM notifications n";

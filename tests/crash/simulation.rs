@@ -57,6 +57,7 @@ impl Trial {
         let order = Order {
             port: 9,
             folder: folder.to_owned(),
+            postgres: None,
             secret_key: SecretKey::draw(&SystemEntropy::default()).expose(),
             previous_key: None,
             simulator: upstream.origin.clone(),

@@ -36,6 +36,7 @@ mod missed;
 mod observatory;
 mod operators;
 mod overview;
+mod postgres;
 mod process;
 mod program;
 mod proxy;

@@ -359,7 +359,7 @@ async fn location_of(browser: &Browser, target: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_on_one_postgres_ask_once() {
-    let Some(url) = crate::together::database("missed").await else { return };
+    let Some(url) = crate::postgres::database("missed").await else { return };
     let one = TestApp::with(|config| config.database_url = url).await;
     let surroundings = Surroundings { clock: one.clock.clone(), ..Surroundings::default() };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

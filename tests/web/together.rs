@@ -1,26 +1,10 @@
 //! Several Gangways on one Postgres: a customer may start at one and come back to another.
 
 use gangway::app::{App, Surroundings};
-use secrecy::SecretString;
-use sqlx::{Connection, Executor};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Browser, TestApp, location};
-
-/// A fresh database; `None`, said aloud, where there is no Postgres.
-#[expect(clippy::disallowed_methods, reason = "the suite is told by its environment where Postgres is")]
-pub async fn database(test: &str) -> Option<SecretString> {
-    let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
-        eprintln!("SKIPPED on Postgres: TEST_POSTGRES_URL is not set");
-        return None;
-    };
-    let name = format!("gangway_{test}_{}", std::process::id());
-    let mut connection = sqlx::PgConnection::connect(&server).await.unwrap();
-    for statement in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
-        connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
-    }
-    Some(format!("{}/{name}", server.rsplit_once('/').unwrap().0).into())
-}
+use crate::postgres::database;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c13_two_processes_on_one_postgres_read_each_others_cookies_and_rows() {
