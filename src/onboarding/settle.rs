@@ -103,7 +103,7 @@ impl Onboarding {
         let calls = calls.iter().map(|call| self.step("upstream", call.to_string(), reference)).collect();
         let step = self.step(kind, signed(summary), reference);
         let transition =
-            Transition { after: &after, token, kept_answer, browser, work, next_check, calls, step };
+            Transition { before, after: &after, token, kept_answer, browser, work, next_check, calls, step };
         if !self.storage.transition(transition).await? {
             return Ok(None);
         }

@@ -61,6 +61,13 @@ pub(super) fn following(instance: &Instance) -> Vec<Statement> {
     all
 }
 
+/// The same for a transition, where they change with it: most change none. `before` is the row as it is, because the
+/// transition is not written otherwise.
+pub(super) fn following_change(before: &Instance, after: &Instance) -> Vec<Statement> {
+    let same = sort_name(&before.name) == sort_name(&after.name) && of(before) == of(after);
+    if same { Vec::new() } else { following(after) }
+}
+
 impl Storage {
     /// Writes the words of the instances from before there were any, in the background: a restart goes on where
     /// it was.

@@ -37,7 +37,9 @@ pub struct NewInstanceRow {
 /// One step of an instance from state to state, as it is written down.
 #[derive(Debug)]
 pub struct Transition<'a> {
-    /// How it stands afterwards; its version is the one it was read with.
+    /// How it stood when it was read: nothing is written where it has another version by now.
+    pub before: &'a Instance,
+    /// How it stands afterwards.
     pub after: &'a Instance,
     /// What becomes of its token.
     pub token: Token<'a>,
@@ -201,7 +203,8 @@ impl Storage {
     /// Writes a transition with its line on the timeline, if nobody else has written one since the row was
     /// read. Answers whether it was.
     pub async fn transition(&self, transition: Transition<'_>) -> Result<bool, StorageError> {
-        let Transition { after, token, kept_answer, browser, work, next_check, calls, step } = transition;
+        let Transition { before, after, token, kept_answer, browser, work, next_check, calls, step } =
+            transition;
         let id = after.id.to_string();
         let token = match token {
             Token::Keep => None,
@@ -221,7 +224,7 @@ impl Storage {
              WHERE id = $1 AND version = $2",
         )
         .bind(after.id)
-        .bind(after.version)
+        .bind(before.version)
         .bind(after.state.as_str())
         .bind(token)
         .bind(upstream.map(|connection| connection.element_instance_id))
@@ -237,7 +240,7 @@ impl Storage {
         .bind(list(&after.tags));
         let mut then: Vec<Statement> = calls.iter().map(|call| timeline::line(after.id, call)).collect();
         then.extend([timeline::line(after.id, &step), missed_work::following(after, step.at)]);
-        then.extend(instance_words::following(after));
+        then.extend(instance_words::following_change(before, after));
         if matches!(after.state, InstanceState::Failed(_)) {
             then.push(invites::giving_back(after.id));
         }

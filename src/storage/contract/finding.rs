@@ -7,6 +7,8 @@ on_every_database!(
     an_instance_is_found_by_the_beginning_of_every_word_it_has,
     pages_are_the_whole_list_in_order_without_gaps_or_doubles,
     a_name_that_changes_is_found_by_its_new_words_alone,
+    a_transition_writes_words_only_where_they_change_and_only_if_it_wins,
+    transitions_at_once_leave_the_words_of_the_one_that_won,
     rows_from_before_there_were_words_are_filled_in,
 );
 
@@ -15,8 +17,10 @@ async fn named(bench: &Bench, name: &str) -> Instance {
     let number = 7000 + i64::from(new.instance.id.as_bytes()[15]);
     let connection = Connection { element_instance_id: number, events_enabled: true, connected_at: NOON };
     let state = new.instance.state.clone().connect(connection).unwrap();
-    let after = Instance { state, name: name.into(), ..new.instance };
-    assert!(bench.settle(ticket, &after, Token::Keep).await);
+    let after = Instance { state, name: name.into(), ..new.instance.clone() };
+    let work = Change::Close(ticket);
+    let transition = Transition { before: &new.instance, work, ..bench.transition(&after) };
+    assert!(bench.storage.transition(transition).await.unwrap());
     bench.storage.instance(after.id).await.unwrap().unwrap()
 }
 
@@ -108,12 +112,57 @@ async fn pages_are_the_whole_list_in_order_without_gaps_or_doubles(bench: Bench)
 
 async fn a_name_that_changes_is_found_by_its_new_words_alone(bench: Bench) {
     let one = named(&bench, "before").await;
-    let after = Instance { name: "Nachher".into(), tags: vec!["Gold Kunde".into()], ..one };
-    assert!(bench.storage.transition(bench.transition(&after)).await.unwrap());
+    let after = Instance { name: "Nachher".into(), tags: vec!["Gold Kunde".into()], ..one.clone() };
+    let transition = Transition { before: &one, ..bench.transition(&after) };
+    assert!(bench.storage.transition(transition).await.unwrap());
     assert_eq!(found(&bench, &text("before")).await, Vec::<Uuid>::new());
     assert_eq!(found(&bench, &text("nach kunde")).await, [after.id]);
     let tag = InstanceQuestion { tag: Some("gold kunde".into()), ..InstanceQuestion::default() };
     assert_eq!(found(&bench, &tag).await, [after.id]);
+}
+
+async fn a_transition_writes_words_only_where_they_change_and_only_if_it_wins(bench: Bench) {
+    const MARKS: &str = "SELECT count(*) FROM instance_words WHERE word = 'mark'";
+    let one = named(&bench, "Quark").await;
+    let raw = bench.raw().await;
+    // A word that only writing anew would take away.
+    let mark = "INSERT INTO instance_words (word, instance) VALUES ('mark', $1)";
+    sqlx::query(mark).bind(one.id.to_string()).execute(&raw).await.unwrap();
+    let paused = Instance { state: one.state.clone().pause().unwrap(), ..one.clone() };
+    let pausing = Transition { before: &one, ..bench.transition(&paused) };
+    assert!(bench.storage.transition(pausing).await.unwrap());
+    assert_eq!(bench.count(MARKS).await, 1);
+    // Read before that, and so too late: neither its name nor its words are written.
+    let late = Instance { name: "Late".into(), ..one.clone() };
+    let renaming = Transition { before: &one, ..bench.transition(&late) };
+    assert!(!bench.storage.transition(renaming).await.unwrap());
+    assert_eq!(found(&bench, &text("late")).await, Vec::<Uuid>::new());
+    assert_eq!((found(&bench, &text("quark")).await, bench.count(MARKS).await), (vec![one.id], 1));
+    // Another name of the same words has another place among names.
+    let now = bench.storage.instance(one.id).await.unwrap().unwrap();
+    let loud = Instance { name: "!Quark".into(), ..now.clone() };
+    let renaming = Transition { before: &now, ..bench.transition(&loud) };
+    assert!(bench.storage.transition(renaming).await.unwrap());
+    assert_eq!(found(&bench, &text("quark")).await, [one.id]);
+    assert_eq!(bench.count(MARKS).await, 0);
+    assert_eq!(bench.count("SELECT count(*) FROM instances WHERE sort_name = '!quark'").await, 1);
+}
+
+async fn transitions_at_once_leave_the_words_of_the_one_that_won(bench: Bench) {
+    let mut now = named(&bench, "Quark").await;
+    for round in 0..8 {
+        let names = ["Anna", "Berta", "Quark"].map(|name| format!("{name} {round}"));
+        let all = names.each_ref().map(|name| Instance { name: name.clone(), ..now.clone() });
+        let renaming = all
+            .iter()
+            .map(|after| bench.storage.transition(Transition { before: &now, ..bench.transition(after) }));
+        let won = futures_util::future::join_all(renaming).await;
+        assert_eq!(won.iter().filter(|won| *won.as_ref().unwrap()).count(), 1);
+        now = bench.storage.instance(now.id).await.unwrap().unwrap();
+        for name in &names {
+            assert_eq!(found(&bench, &text(name)).await.len(), usize::from(now.name == *name), "{name}");
+        }
+    }
 }
 
 async fn rows_from_before_there_were_words_are_filled_in(bench: Bench) {

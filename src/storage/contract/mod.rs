@@ -160,9 +160,10 @@ impl Bench {
         self.storage.transition(transition).await.unwrap()
     }
 
-    /// A transition to `after` that changes nothing else.
+    /// A transition to `after` that changes nothing else, and nothing that it is found by.
     pub(super) fn transition<'a>(&self, after: &'a Instance) -> Transition<'a> {
         Transition {
+            before: after,
             after,
             token: Token::Keep,
             kept_answer: None,
