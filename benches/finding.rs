@@ -37,7 +37,8 @@ async fn main() {
     // As `web/finding.rs` writes it, for a question without anything in it.
     let place = format!("{id}.4.");
     let mac = config.secret_key.mac("gangway instance cursor v1").chain_update(format!("{place} "));
-    let signed: String = mac.finalize().into_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let signed: String =
+        mac.finalize().into_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     println!("/admin/instances?after={signed}.{place} {id}");
 }
 

@@ -19,6 +19,7 @@ mod event_query;
 mod events;
 mod idempotency;
 mod instance_finding;
+mod instance_order;
 mod instance_words;
 mod instances;
 mod invites;
@@ -68,7 +69,8 @@ pub use events::{
     EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
 };
 pub use idempotency::{OnceOnly, Turn};
-pub use instance_finding::{Found, InstanceOrder, InstancePlace, InstanceQuestion, Total};
+pub use instance_finding::{Found, InstanceQuestion, Total};
+pub use instance_order::{InstanceOrder, InstancePlace};
 pub use instances::{Change, NewInstanceRow, Page, Token, Transition};
 pub use invites::InviteMark;
 pub use missed_events::{Ask, AskOutcome, Fill, FillOutcome, Filled, Hold, MissedEvents, Subscription};

@@ -14,6 +14,7 @@ mod missed;
 mod onboarding;
 mod open_work;
 mod operators;
+mod questions;
 mod receiving;
 mod sqlite;
 
