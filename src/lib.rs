@@ -17,6 +17,7 @@ pub mod mailchimp;
 pub mod oauth;
 pub mod onboarding;
 pub mod reference;
+pub mod representation;
 pub mod seal;
 pub mod simulator;
 pub mod storage;

@@ -39,6 +39,16 @@ addEventListener('submit', (event) => {
 });
 addEventListener('pageshow', () => all('[data-once]').forEach((form) => mark(form, false)));
 
+// The rest of the navigation closes when something else is wanted.
+const leave = (event) => {
+  const rest = one('.rest[open]');
+  if (!rest || (event.key ? event.key !== 'Escape' : rest.contains(event.target))) return;
+  rest.open = false;
+  if (event.key) one('summary', rest).focus();
+};
+addEventListener('click', leave);
+addEventListener('keydown', leave);
+
 // Show what changed in <main>: when its feed says so, and every so often.
 const parts = (where) => [...where.children].map((part) => part.outerHTML);
 const told = () => one('main [role=status]')?.textContent;

@@ -11,11 +11,13 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::beside;
-use super::output::{seconds, whole_seconds};
+use super::output::seconds;
+use super::trail::WHO;
 use crate::api_key::ApiKeySecret;
 use crate::app::Surroundings;
 use crate::config::setting::duration;
 use crate::entropy::fresh_id;
+use crate::representation::Time;
 use crate::storage::{Act, ApiKeyRow, Scope, Storage, TokenHash};
 
 const LONGEST_NAME: usize = 100;
@@ -98,10 +100,10 @@ async fn create(
         last_used_at: None,
     };
     let key = ApiKeySecret::draw(&*surroundings.entropy);
-    if !storage.add_api_key(&row, TokenHash::of(key.expose())).await? {
+    let act = act(now, "api_key.create", row.name.clone());
+    if !storage.add_api_key(&row, TokenHash::of(key.expose()), act).await? {
         bail!("there is a key named {name:?}; revoke it first, or choose another name");
     }
-    record(storage, now, "api_key.create", row.name.clone()).await?;
     eprintln!("API key {} ({}, {}). It is shown this once:", row.id, row.name, row.scope.as_str());
     println!("{}", key.expose());
     Ok(ExitCode::SUCCESS)
@@ -127,8 +129,8 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
             .map(|key| {
                 json!({
                     "id": key.id, "name": key.name, "scope": key.scope.as_str(), "state": key.state(now),
-                    "created_at": whole_seconds(Some(key.created_at)), "expires_at": whole_seconds(key.expires_at),
-                    "revoked_at": whole_seconds(key.revoked_at), "last_used_at": whole_seconds(key.last_used_at),
+                    "created_at": Time::from(key.created_at), "expires_at": key.expires_at.map(Time::from),
+                    "revoked_at": key.revoked_at.map(Time::from), "last_used_at": key.last_used_at.map(Time::from),
                 })
             })
             .collect();
@@ -147,15 +149,15 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-/// In the audit trail.
-async fn record(storage: &Storage, at: OffsetDateTime, act: &str, subject: String) -> anyhow::Result<()> {
-    let (who, act) = ("command line".to_owned(), act.to_owned());
-    Ok(storage.record(Act { at, who, act, subject: Some(subject), address: None, reference: None }).await?)
+/// For the audit trail, where it is written together with the change.
+fn act(at: OffsetDateTime, act: &str, subject: String) -> Act {
+    let (who, act) = (WHO.to_owned(), act.to_owned());
+    Act { at, who, act, subject: Some(subject), address: None, reference: None }
 }
 
 async fn revoke(storage: &Storage, key: &str, now: OffsetDateTime) -> anyhow::Result<ExitCode> {
-    if storage.revoke_api_key(key.trim(), now).await? {
-        record(storage, now, "api_key.revoke", key.trim().to_owned()).await?;
+    let key = key.trim();
+    if storage.revoke_api_key(key, act(now, "api_key.revoke", key.to_owned())).await? {
         eprintln!("Revoked: it opens nothing any more.");
         return Ok(ExitCode::SUCCESS);
     }

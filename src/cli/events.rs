@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::output::{plain, print, print_json, seconds, table, time};
+use super::output::{plain, print, print_json, seconds, table};
 use super::which::{self, NotOne};
-use super::{USAGE, beside, stop_signal};
+use super::{USAGE, beside, stop_signal, trail};
 use crate::elements::EventType;
+use crate::representation::{self, Event};
 use crate::storage::{EventFilter, EventId, EventRow, Storage};
 
 /// Between two looks.
@@ -114,8 +114,8 @@ async fn list(storage: &Storage, List { which, limit }: List) -> anyhow::Result<
         (latest, None)
     };
     if which.json {
-        let items: Vec<Value> = rows.iter().map(document).collect();
-        print_json(&json!({ "items": items, "next": next.map(|next| next.to_string()) }))?;
+        let items = rows.into_iter().map(Event::from).collect();
+        print_json(&representation::List { items, next: next.map(|next| next.to_string()) })?;
         return Ok(ExitCode::SUCCESS);
     }
     print(&table(&["ID", "RECEIVED", "TYPE", "OBJECT", "OBJECT ID", "INSTANCE"], &cells(&rows)))?;
@@ -136,7 +136,8 @@ async fn tail(storage: &Storage, which: Which) -> anyhow::Result<ExitCode> {
         let found = storage.arrivals(&filter, after, PART).await?;
         after = found.looked_to;
         let lines: String = if which.json {
-            found.items.iter().map(|row| format!("{}\n", document(row))).collect()
+            let line = |row| serde_json::to_string(&Event::from(row)).map(|line| line + "\n");
+            found.items.into_iter().map(line).collect::<Result<_, _>>()?
         } else {
             cells(&found.items).iter().map(|row| format!("{}\n", row.join("  "))).collect()
         };
@@ -164,6 +165,7 @@ async fn redeliver(storage: &Storage, arguments: Redeliver, now: OffsetDateTime)
     };
     let mut asked = 0;
     for &delivery in &deliveries {
+        trail::record(storage, now, "delivery.redeliver", Some(delivery.to_string()), None).await?;
         if storage.redeliver(delivery, now).await? {
             asked += 1;
             print(&format!("Delivery {delivery} is asked for again.\n"))?;
@@ -194,20 +196,4 @@ fn cells(rows: &[EventRow]) -> Vec<Vec<String>> {
         ]
     };
     rows.iter().map(row).collect()
-}
-
-/// As `GET /api/v1/events` answers it.
-fn document(row: &EventRow) -> Value {
-    let event = row.event.as_ref();
-    json!({
-        "id": row.id.to_string(),
-        "instance": row.instance,
-        "notification_id": row.notification_id,
-        "type": event.map(|event| &event.event_type),
-        "object_type": event.and_then(|event| event.object_type.as_ref()),
-        "object_id": event.and_then(|event| event.object_id.as_ref()),
-        "occurred_at": time(event.and_then(|event| event.occurred_at)),
-        "received_at": time(Some(row.received_at)),
-        "read_back": row.read_back,
-    })
 }

@@ -2,25 +2,27 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::output::{plain, print, print_json, seconds, table, time};
+use super::output::{plain, print, print_json, seconds, table};
 use crate::elements::{Instance, InstanceState, Problem};
-use crate::storage::{Line, Storage};
+use crate::representation::{self, InstanceWithTimeline, List};
+use crate::storage::{InstanceOrder, InstancePlace, InstanceQuestion, Line, Storage};
 
-const ROWS: u16 = 500;
 /// Lines of a timeline that are shown.
 const LINES: u16 = 200;
 
 #[derive(clap::Args)]
-pub(super) struct List {
+pub(super) struct Wanted {
     /// In this state alone.
     #[arg(long, value_parser = InstanceState::WORDS)]
     state: Option<String>,
-    /// With this in name, customer, tags or id, whatever the case of its letters.
+    /// Each word of this begins a word of the name, the customer, a tag or an id; whatever its case.
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
+    /// With this tag, whatever its case.
+    #[arg(long)]
+    tag: Option<String>,
     /// At most so many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: u16,
@@ -35,7 +37,7 @@ pub(super) struct List {
 /// How it stands after what was done.
 pub(super) fn told(instance: &Instance, as_json: bool, code: ExitCode) -> anyhow::Result<ExitCode> {
     if as_json {
-        print_json(&document(instance))?;
+        print_json(&representation::Instance::from(instance))?;
     } else {
         let problem = instance.state.problem().map(|problem| format!(": {}", problem.for_operator()));
         let (id, name, state) = (instance.id, &instance.name, instance.state.as_str());
@@ -44,28 +46,28 @@ pub(super) fn told(instance: &Instance, as_json: bool, code: ExitCode) -> anyhow
     Ok(code)
 }
 
-pub(super) async fn list(storage: &Storage, arguments: List) -> anyhow::Result<ExitCode> {
-    let wanted = arguments.q.as_deref().map(str::to_lowercase);
-    let (mut found, mut after, mut next) = (Vec::new(), arguments.cursor, None);
-    'parts: loop {
-        let part = storage.instances(arguments.state.as_deref(), after, ROWS).await?;
-        for instance in part.items {
-            if wanted.as_deref().is_none_or(|text| holds(&instance, text)) {
-                if found.len() == usize::from(arguments.limit) {
-                    next = found.last().map(|last: &Instance| last.id);
-                    break 'parts;
-                }
-                found.push(instance);
-            }
-        }
-        after = part.next;
-        if after.is_none() {
+pub(super) async fn list(storage: &Storage, arguments: Wanted) -> anyhow::Result<ExitCode> {
+    let question = InstanceQuestion {
+        text: arguments.q,
+        state: InstanceState::WORDS.into_iter().find(|known| Some(*known) == arguments.state.as_deref()),
+        tag: arguments.tag,
+        order: InstanceOrder::Newest,
+        ..InstanceQuestion::default()
+    };
+    let (mut found, mut next) = (Vec::new(), arguments.cursor.map(InstancePlace::after_id));
+    let limit = usize::from(arguments.limit);
+    loop {
+        let part = storage.find_instances(&question, next.as_ref(), limit - found.len()).await?;
+        found.extend(part.items);
+        next = part.next;
+        if next.is_none() || found.len() >= limit {
             break;
         }
     }
+    let next = next.map(|place| place.id().to_string());
     if arguments.json {
-        let items: Vec<Value> = found.iter().map(document).collect();
-        print_json(&json!({ "items": items, "next": next }))?;
+        let items: Vec<_> = found.iter().map(representation::Instance::from).collect();
+        print_json(&List { items, next })?;
         return Ok(ExitCode::SUCCESS);
     }
     let row = |one: &Instance| {
@@ -81,26 +83,10 @@ pub(super) async fn list(storage: &Storage, arguments: List) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn holds(instance: &Instance, text: &str) -> bool {
-    let own = [instance.name.as_str(), instance.customer.as_deref().unwrap_or_default()];
-    own.into_iter().chain(instance.tags.iter().map(String::as_str)).any(|is| is.to_lowercase().contains(text))
-        || instance.id.to_string().contains(text)
-}
-
 pub(super) async fn show(storage: &Storage, instance: &Instance, as_json: bool) -> anyhow::Result<ExitCode> {
     let (lines, more) = storage.timeline_page(instance.id, None, LINES).await?;
     if as_json {
-        let line = |Line { step, .. }: &Line| {
-            json!({
-                "at": time(Some(step.at)), "kind": step.kind, "summary": step.summary,
-                "reference": step.reference.to_string(),
-            })
-        };
-        let mut whole = document(instance);
-        if let Some(fields) = whole.as_object_mut() {
-            fields.insert("timeline".to_owned(), lines.iter().map(line).collect());
-        }
-        print_json(&whole)?;
+        print_json(&InstanceWithTimeline::of(instance, lines))?;
         return Ok(ExitCode::SUCCESS);
     }
     let upstream = instance.state.connection();
@@ -127,29 +113,4 @@ pub(super) async fn show(storage: &Storage, instance: &Instance, as_json: bool) 
     let older = if more.is_some() { "Older lines are in the console.\n" } else { "" };
     print(&format!("{facts}\n{older}{}", table(&["AT", "REFERENCE", "KIND", "WHAT"], &rows)))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// As `GET /api/v1/instances/{id}` answers it.
-fn document(instance: &Instance) -> Value {
-    let upstream = instance.state.connection();
-    let problem = instance.state.problem().map(|problem| {
-        json!({
-            "code": problem.kind.as_str(), "detail": problem.for_operator(), "since": time(Some(problem.since)),
-        })
-    });
-    json!({
-        "id": instance.id,
-        "state": instance.state.as_str(),
-        "name": instance.name,
-        "customer": instance.customer,
-        "tags": instance.tags,
-        "element_instance_id": upstream.map(|found| found.element_instance_id),
-        "events_enabled": upstream.is_some_and(|found| found.events_enabled),
-        "created_at": time(Some(instance.created_at)),
-        "connected_at": time(upstream.map(|found| found.connected_at)),
-        "first_event_at": time(instance.first_event_at),
-        "last_event_at": time(instance.last_event_at),
-        "last_checked_at": time(instance.last_checked_at),
-        "problem": problem,
-    })
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Subcommand;
-use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::beside;
-use super::output::{plain, print, print_json, seconds, table, whole_seconds};
+use super::output::{plain, print, print_json, seconds, table};
+use super::{beside, trail};
 use crate::app::{self, Surroundings};
 use crate::config::Config;
 use crate::config::setting::duration;
 use crate::invite::{Draft, Invite};
+use crate::representation::{self, MadeInvite};
 use crate::storage::Storage;
 
 /// Longer lists are the API's.
@@ -88,14 +88,11 @@ async fn create(
         .checked(&config.connecting.return_urls)
         .map_err(|no| anyhow!("--{} {}", no.field.replace('_', "-"), no.why))?;
     let now = surroundings.clock.now();
+    trail::record(storage, now, "invite.create", Some(checked.customer().to_owned()), None).await?;
     let (invite, token) = app::onboarding(config, storage.clone(), surroundings)?.invite(checked).await?;
     let url = config.public_url.invite_url(&token);
     if json {
-        let mut shown = shown(&invite, now);
-        if let Value::Object(fields) = &mut shown {
-            fields.insert("url".to_owned(), url.into());
-        }
-        print_json(&shown)?;
+        print_json(&MadeInvite { invite: representation::Invite::of(invite, now), url })?;
     } else {
         eprintln!("Invite {} for {}. Its link is shown this once:", invite.id, invite.customer);
         println!("{url}");
@@ -107,8 +104,8 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
     let mut invites = storage.invites(None, MOST).await?;
     invites.truncate(MOST);
     if as_json {
-        let shown: Vec<Value> = invites.iter().map(|invite| shown(invite, now)).collect();
-        print_json(&shown.into())?;
+        let shown = invites.into_iter().map(|invite| representation::Invite::of(invite, now));
+        print_json(&shown.collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
     let row = |invite: &Invite| {
@@ -122,18 +119,8 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-/// As the API shows it.
-fn shown(invite: &Invite, now: OffsetDateTime) -> Value {
-    json!({
-        "id": invite.id, "customer": invite.customer, "tags": invite.tags, "return_url": invite.return_url,
-        "uses": invite.uses, "used": invite.used, "state": invite.state(now).as_str(),
-        "created_at": whole_seconds(Some(invite.created_at)), "expires_at": whole_seconds(Some(invite.expires_at)),
-        "opened_at": whole_seconds(invite.opened_at), "started_at": whole_seconds(invite.started_at),
-        "connected_at": whole_seconds(invite.connected_at), "revoked_at": whole_seconds(invite.revoked_at),
-    })
-}
-
 async fn revoke(storage: &Storage, id: Uuid, now: OffsetDateTime) -> anyhow::Result<ExitCode> {
+    trail::record(storage, now, "invite.revoke", Some(id.to_string()), None).await?;
     if storage.revoke_invite(id, now).await? {
         eprintln!("Revoked: its link has ended.");
         return Ok(ExitCode::SUCCESS);

@@ -2,6 +2,7 @@
 //! here.
 
 mod api_key;
+mod audit;
 mod backup;
 mod completions;
 mod demo;
@@ -17,6 +18,7 @@ mod rekey;
 mod restore;
 mod serve;
 mod simulator;
+mod trail;
 mod which;
 
 use std::process::ExitCode;
@@ -73,6 +75,8 @@ enum Command {
     /// Look at events, follow them, pass them on again.
     #[command(subcommand)]
     Events(events::Command),
+    /// Look at the trail of every act.
+    Audit(audit::Arguments),
     /// Print a fresh SECRET_KEY.
     Keygen,
     /// Print what makes a shell complete these commands.
@@ -95,6 +99,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Rekey(arguments) => return rekey::run(arguments).await,
         Command::Instances(command) => return instances::run(command).await,
         Command::Events(command) => return events::run(command).await,
+        Command::Audit(arguments) => return audit::run(arguments).await,
         Command::Keygen => keygen::run(),
         Command::Completions(arguments) => completions::run(&arguments),
     }

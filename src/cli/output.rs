@@ -3,7 +3,7 @@
 
 use std::io::{self, Write as _};
 
-use serde_json::Value;
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -18,7 +18,7 @@ pub(super) fn print(text: &str) -> io::Result<bool> {
 }
 
 /// One document.
-pub(super) fn print_json(document: &Value) -> anyhow::Result<()> {
+pub(super) fn print_json(document: &impl Serialize) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(document)?))?;
     Ok(())
 }
@@ -46,19 +46,10 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
-/// As the API writes it.
-pub(super) fn time(at: Option<OffsetDateTime>) -> Option<String> {
-    at?.format(&Rfc3339).ok()
-}
-
-/// To the second.
-pub(super) fn whole_seconds(at: Option<OffsetDateTime>) -> Option<String> {
-    at?.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
-}
-
 /// To the second, so that a table stays narrow.
 pub(super) fn seconds(at: Option<OffsetDateTime>) -> String {
-    whole_seconds(at).unwrap_or_else(|| "never".to_owned())
+    let written = at.and_then(|at| at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok());
+    written.unwrap_or_else(|| "never".to_owned())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use super::beside;
+use super::{beside, trail};
 use crate::app;
 use crate::onboarding::{Finding, Measures};
 
@@ -20,6 +20,11 @@ pub(super) struct Arguments {
 /// Compares and prints. Exit 0 where nothing differs or everything was put right, 1 otherwise.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (config, surroundings, storage) = beside().await?;
+    if arguments.apply || arguments.delete {
+        let measures = if arguments.delete { "with --delete" } else { "with --apply" };
+        trail::record(&storage, surroundings.clock.now(), "reconcile", Some(measures.to_owned()), None)
+            .await?;
+    }
     let onboarding = app::onboarding(&config, storage.clone(), surroundings)?;
     let measures = Measures { apply: arguments.apply, delete: arguments.delete };
     let report = onboarding.reconcile(measures).await;

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use super::{beside, with_commas};
+use super::{beside, trail, with_commas};
 use crate::storage::{RekeyProgress, Rekeyed, SealedColumn};
 
 #[derive(clap::Args)]
@@ -15,7 +15,10 @@ pub(super) struct Arguments {
 
 /// Exit 0 where nothing needs the previous key any more and everything opens.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let (config, _, storage) = beside().await?;
+    let (config, surroundings, storage) = beside().await?;
+    if !arguments.check {
+        trail::record(&storage, surroundings.clock.now(), "rekey", None, None).await?;
+    }
     let mut steps = Steps::default();
     let mut told = |progress| steps.tell(progress);
     let outcome = if arguments.check {

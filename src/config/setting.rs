@@ -2,6 +2,7 @@
 //! [`Problem`] that names the variable and the fix and never repeats the value, which may be a secret.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use argon2::PasswordHash;
@@ -9,8 +10,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use super::{AuthorizeUrlFrom, ConnectAccess, IpAddr, LogFormat, Problem};
-use crate::invite::ReturnUrls;
+use super::{AuthorizeUrlFrom, ConnectAccess, LogFormat, Problem, ReturnUrls};
 use crate::seal::SecretKey;
 
 /// Reads settings one by one and collects what is wrong.

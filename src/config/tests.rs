@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::variables::lines_of;
 use super::*;
 use crate::entropy::SeededEntropy;
 
@@ -120,7 +121,7 @@ fn example() -> Vec<(String, String, bool)> {
 
 #[test]
 fn the_example_lists_every_setting_that_is_read_and_no_other() {
-    let read: BTreeSet<_> = include_str!("mod.rs")
+    let read: BTreeSet<_> = include_str!("read.rs")
         .split("reader.")
         .skip(1)
         .filter_map(|call| call.split('"').nth(1))

@@ -110,21 +110,21 @@ pub(super) async fn registration(client: &Client, chain: &Chain) -> Finding {
     const NAME: &str = "redirect URI";
     let redirect_uri = chain.config.public_url.redirect_uri();
     let fix = format!(
-        "at Mailchimp (Account, Extras, Registered apps) register exactly {redirect_uri} and compare MAILCHIMP_CLIENT_ID"
+        "at MailChimp (Account, Extras, Registered apps) register exactly {redirect_uri} and compare MAILCHIMP_CLIENT_ID"
     );
     let url = chain.mailchimp.authorize_url(&chain.state);
     match client.get(url).send().await.map(|answer| answer.status().as_u16()) {
         Ok(400..=499) => {
-            let cause = format!("Mailchimp refuses the app with the redirect URI {redirect_uri}");
+            let cause = format!("MailChimp refuses the app with the redirect URI {redirect_uri}");
             fail(NAME, &cause, &fix)
         }
         Ok(500..) => {
-            warn(NAME, &format!("Mailchimp has trouble; register exactly {redirect_uri}"), "try again later")
+            warn(NAME, &format!("MailChimp has trouble; register exactly {redirect_uri}"), "try again later")
         }
-        Ok(_) => pass(NAME, &format!("{redirect_uri} (register exactly this at Mailchimp)")),
+        Ok(_) => pass(NAME, &format!("{redirect_uri} (register exactly this at MailChimp)")),
         Err(error) => {
             let cause = format!(
-                "Mailchimp cannot be reached from here ({}); the redirect URI to register is {redirect_uri}",
+                "MailChimp cannot be reached from here ({}); the redirect URI to register is {redirect_uri}",
                 innermost(&error.without_url())
             );
             warn(NAME, &cause, "customers' browsers must reach it; check MAILCHIMP_AUTHORIZE_URL")
@@ -212,13 +212,19 @@ async fn queue(chain: &Chain) -> Finding {
     const NAME: &str = "queue";
     match chain.cloud_elements.queued(None).await {
         Ok(Queued { count: 0, more: false }) => pass(NAME, "nothing waits undelivered at Cloud Elements"),
-        Ok(Queued { count, more }) => Finding {
-            name: NAME,
-            verdict: Verdict::Warn,
-            cause: format!("{}{count} notifications wait at Cloud Elements, because their deliveries failed", if more { "more than " } else { "" }),
-            fix: Some("put what is above right; a Gangway that serves then asks Cloud Elements to redeliver, and so does \"Ask for them again\" on the page of an instance".to_owned()),
-        },
+        Ok(Queued { count: 1, more: false }) => queued("1 notification waits"),
+        Ok(Queued { count, more: false }) => queued(&format!("{count} notifications wait")),
+        Ok(Queued { count, more: true }) => queued(&format!("more than {count} notifications wait")),
         Err(error) => warn(NAME, &format!("it cannot be told: {error}"), "try again later"),
+    }
+}
+
+fn queued(what: &str) -> Finding {
+    Finding {
+        name: "queue",
+        verdict: Verdict::Warn,
+        cause: format!("{what} at Cloud Elements, because their deliveries failed"),
+        fix: Some("put what is above right; a Gangway that serves then asks Cloud Elements to redeliver, and so does \"Ask for them again\" on the page of an instance".to_owned()),
     }
 }
 

@@ -12,6 +12,15 @@ use crate::storage::StorageError;
 
 const LONGEST_NAME: usize = 120;
 
+/// What an instance is to be called; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Amendment {
+    /// Its name.
+    pub name: Option<String>,
+    /// All tags of its own.
+    pub tags: Option<Vec<String>>,
+}
+
 /// What was changed.
 #[derive(Debug)]
 pub enum Amended {
@@ -28,8 +37,13 @@ pub enum NotAmended {
     #[error("no such instance")]
     Unknown,
     /// What it should be called cannot be used.
-    #[error("{0}")]
-    Unfit(&'static str),
+    #[error("{why}")]
+    Unfit {
+        /// `name` or `tags`.
+        field: &'static str,
+        /// Why, in a sentence.
+        why: &'static str,
+    },
     /// It cannot be, as it stands.
     #[error("an instance that is {0} does not allow it")]
     AsItStands(&'static str),
@@ -40,15 +54,34 @@ pub enum NotAmended {
 
 impl From<UnfitTags> for NotAmended {
     fn from(unfit: UnfitTags) -> Self {
-        Self::Unfit(match unfit {
+        let why = match unfit {
             UnfitTags::Text => "A tag has 1 to 60 characters on one line, without a comma.",
             UnfitTags::Reserved => "Tags that start with gangway- are Gangway's own.",
             UnfitTags::TooMany => "An instance has 20 tags of its own at most.",
-        })
+        };
+        Self::Unfit { field: "tags", why }
     }
 }
 
 impl Onboarding {
+    /// Gives an instance another name, or other tags, or both. Where one of them cannot be used, nothing changes.
+    pub async fn amend(
+        &self,
+        id: Uuid,
+        amendment: &Amendment,
+        reference: Reference,
+    ) -> Result<(), NotAmended> {
+        amendment.name.as_deref().map(fit_name).transpose()?;
+        amendment.tags.as_deref().map(fit_tags).transpose()?;
+        if let Some(name) = &amendment.name {
+            self.rename(id, name, reference).await?;
+        }
+        if let Some(tags) = &amendment.tags {
+            self.retag(id, tags, reference).await?;
+        }
+        Ok(())
+    }
+
     /// Gives an instance another name.
     pub async fn rename(&self, id: Uuid, name: &str, reference: Reference) -> Result<Amended, NotAmended> {
         let name = fit_name(name)?;
@@ -153,7 +186,8 @@ impl Onboarding {
 fn fit_name(name: &str) -> Result<&str, NotAmended> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(NotAmended::Unfit("A name has 1 to 120 characters on one line."));
+        let why = "A name has 1 to 120 characters on one line.";
+        return Err(NotAmended::Unfit { field: "name", why });
     }
     Ok(name)
 }

@@ -153,7 +153,7 @@ impl Onboarding {
         let summary = if mended.is_some() {
             "Checked: it works again."
         } else {
-            "Checked: Cloud Elements and Mailchimp let this instance in."
+            "Checked: Cloud Elements and MailChimp let this instance in."
         };
         if mended.is_some() || asked || token.is_some() {
             let state = mended.unwrap_or_else(|| instance.state.clone());

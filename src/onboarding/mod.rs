@@ -6,6 +6,7 @@ mod acting;
 mod adopt;
 mod amend;
 mod audiences;
+mod bulk;
 mod check;
 mod disconnect;
 mod invite;
@@ -36,8 +37,9 @@ use crate::events::Feed;
 use crate::reference::Reference;
 use crate::storage::{Lease, Step, Storage, StorageError, Ticket};
 pub use acting::{asked_by, unsigned};
-pub use amend::{Amended, NotAmended};
+pub use amend::{Amended, Amendment, NotAmended};
 pub use audiences::{Choice, NotListed, Reports};
+pub use bulk::BULK_A_SECOND;
 pub use check::Checked;
 pub use disconnect::{DELAYED, NotDisconnected};
 pub use pause::NotDone;
@@ -138,6 +140,7 @@ impl Onboarding {
         self.repeat(recover::GAP, |onboarding| Box::pin(onboarding.recover()));
         self.repeat(RENEW_EVERY, |onboarding| Box::pin(onboarding.renew_leases()));
         self.repeat(check::GAP, |onboarding| Box::pin(onboarding.check_due()));
+        self.repeat(bulk::GAP, |onboarding| Box::pin(onboarding.bulk_due()));
         self.repeat(reconcile::GAP, |onboarding| Box::pin(onboarding.reconcile_in_passing()));
     }
 

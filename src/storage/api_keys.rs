@@ -6,8 +6,9 @@ use sqlx::any::AnyRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::statement::Statement;
-use super::{Storage, StorageError, TokenHash, instances};
+use super::audit::recording;
+use super::statement::{Deciding, Statement};
+use super::{Act, Storage, StorageError, TokenHash, instances};
 use crate::clock::{from_milliseconds, to_milliseconds};
 
 /// Being used is written down at most once in so many milliseconds.
@@ -75,9 +76,14 @@ impl ApiKeyRow {
 const COLUMNS: &str = "id, name, scope, created_at, expires_at, revoked_at, last_used_at";
 
 impl Storage {
-    /// Makes a key; answers whether its name was free.
-    pub async fn add_api_key(&self, key: &ApiKeyRow, hash: TokenHash) -> Result<bool, StorageError> {
-        let insert = Statement::new(
+    /// Makes a key, and the row of `act` in the audit trail with it; answers whether its name was free.
+    pub async fn add_api_key(
+        &self,
+        key: &ApiKeyRow,
+        hash: TokenHash,
+        act: Act,
+    ) -> Result<bool, StorageError> {
+        let first = Statement::new(
             "INSERT INTO api_keys (id, name, scope, key_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING",
         )
@@ -87,7 +93,7 @@ impl Storage {
         .bind(hash.bytes())
         .bind(to_milliseconds(key.created_at))
         .bind(key.expires_at.map(to_milliseconds));
-        Ok(self.writer.write(insert).await? > 0)
+        self.writer.write(Deciding { first, then: vec![recording(act)] }).await
     }
 
     /// Every key, the newest first. An operator has a handful.
@@ -123,12 +129,14 @@ impl Storage {
         Ok(Some(key))
     }
 
-    /// Revokes the key with this id or name; answers whether there was one that could be.
-    pub async fn revoke_api_key(&self, named: &str, now: OffsetDateTime) -> Result<bool, StorageError> {
+    /// Revokes the key with this id or name, and writes the row of `act` with it; answers whether there was one
+    /// that could be.
+    pub async fn revoke_api_key(&self, named: &str, act: Act) -> Result<bool, StorageError> {
         let revoke = Statement::new(
             "UPDATE api_keys SET revoked_at = $2 WHERE (id = $1 OR name = $1) AND revoked_at IS NULL",
         );
-        Ok(self.writer.write(revoke.bind(named).bind(to_milliseconds(now))).await? > 0)
+        let first = revoke.bind(named).bind(to_milliseconds(act.at));
+        self.writer.write(Deciding { first, then: vec![recording(act)] }).await
     }
 }
 

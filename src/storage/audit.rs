@@ -33,15 +33,18 @@ pub struct ActFilter {
     pub act: String,
 }
 
+/// The row of an act, for a write that makes the change and its row in one.
+pub(super) fn recording(act: Act) -> Statement {
+    let insert =
+        "INSERT INTO audit (at, who, act, subject, address, reference) VALUES ($1, $2, $3, $4, $5, $6)";
+    let insert = Statement::new(insert).bind(to_milliseconds(act.at)).bind(act.who).bind(act.act);
+    insert.bind(act.subject).bind(act.address).bind(act.reference)
+}
+
 impl Storage {
     /// Adds an act to the trail.
     pub async fn record(&self, act: Act) -> Result<(), StorageError> {
-        let insert = Statement::new(
-            "INSERT INTO audit (at, who, act, subject, address, reference) VALUES ($1, $2, $3, $4, $5, $6)",
-        );
-        let insert = insert.bind(to_milliseconds(act.at)).bind(act.who).bind(act.act);
-        let insert = insert.bind(act.subject).bind(act.address).bind(act.reference);
-        self.writer.write(insert).await.map(drop)
+        self.writer.write(recording(act)).await.map(drop)
     }
 
     /// The newest `limit` acts before `before`, each with its place in the trail.

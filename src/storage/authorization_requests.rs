@@ -11,7 +11,7 @@ use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
     Lease, NewInstanceRow, Storage, StorageError, Ticket, Work, instance_words, instances, invites,
-    open_work, timeline,
+    open_work, timeline, transitions,
 };
 use crate::clock::to_milliseconds;
 use crate::elements::BrowserHash;
@@ -71,7 +71,7 @@ impl Storage {
         let signature_key = self.sealed_signature_key(&new.instance.id.to_string(), &new.signature_key);
         let ticket = Ticket { instance: new.instance.id, id: request.id };
         let mut then = vec![
-            instances::making(&new.instance, signature_key),
+            transitions::making(&new.instance, signature_key),
             open_work::opening(ticket, Work::Provision, request.claimed_at, lease),
             timeline::line(ticket.instance, &step),
         ];

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use time::OffsetDateTime;
 
-use super::SQLITE;
+use super::open::SQLITE;
 use super::sealed::{SealedColumn, Unopened};
 use crate::clock::from_milliseconds;
 use crate::seal::Sealer;

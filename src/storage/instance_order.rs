@@ -147,6 +147,18 @@ fn rank(state: &str) -> i64 {
     }
 }
 
+impl InstancePlace {
+    /// After the instance with this id, where the newest come first.
+    pub fn after_id(id: Uuid) -> Self {
+        Self { number: 0, text: String::new(), id }
+    }
+
+    /// Of the instance it names.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
 /// `ID.NUMBER.TEXT`
 impl fmt::Display for InstancePlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

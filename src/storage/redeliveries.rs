@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::deliveries::asking_again;
 use super::statement::{Deciding, Statement};
-use super::{DeliveryFilter, DeliveryState, Storage, StorageError, instances};
+use super::{DeliveryFilter, DeliveryState, RunState, Storage, StorageError, instances};
 use crate::clock::{from_milliseconds, to_milliseconds};
 
 /// Between two steps.
@@ -29,7 +29,7 @@ pub struct Redelivery {
     /// Ours.
     pub id: Uuid,
     /// How it stands.
-    pub state: RedeliveryState,
+    pub state: RunState,
     /// Which.
     pub again: Again,
     /// The newest that is meant.
@@ -43,28 +43,6 @@ pub struct Redelivery {
     /// When it was asked for.
     pub created_at: OffsetDateTime,
     position: i64,
-}
-
-/// How it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RedeliveryState {
-    /// It goes on.
-    Running,
-    /// The operator stopped it.
-    Stopped,
-    /// It has got to its end.
-    Done,
-}
-
-impl RedeliveryState {
-    /// The word in the database and on pages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Done => "done",
-        }
-    }
 }
 
 /// What a filter means, as its own columns: `$1` and `$2` may be null.
@@ -150,7 +128,7 @@ impl Storage {
             .fetch_all(&self.readers)
             .await?;
         let position = next.last().copied().filter(|last| *last < one.last);
-        let state = if position.is_some() { RedeliveryState::Running } else { RedeliveryState::Done };
+        let state = if position.is_some() { RunState::Running } else { RunState::Done };
         let first = Statement::new(
             "UPDATE redeliveries SET position = $3, asked = asked + $4, step_at = $5, state = $6 \
              WHERE id = $1 AND position = $2 AND state = 'running'",
@@ -173,7 +151,6 @@ fn read(row: &AnyRow) -> Result<Redelivery, StorageError> {
     let id: Uuid = instances::parsed(row, "id")?;
     let misfit = || StorageError::Inconsistent(format!("redelivery {id} does not fit any state"));
     let state: String = row.try_get("state")?;
-    let states = [RedeliveryState::Running, RedeliveryState::Stopped, RedeliveryState::Done];
     let endpoint: Option<String> = row.try_get("endpoint")?;
     let delivery_state: Option<String> = row.try_get("delivery_state")?;
     let filter = DeliveryFilter {
@@ -182,7 +159,7 @@ fn read(row: &AnyRow) -> Result<Redelivery, StorageError> {
     };
     Ok(Redelivery {
         id,
-        state: states.into_iter().find(|known| known.as_str() == state).ok_or_else(misfit)?,
+        state: RunState::parse(&state).ok_or_else(misfit)?,
         again: Again { filter, since: from_milliseconds(row.try_get("since")?) },
         last: row.try_get("last")?,
         rate: u16::try_from(row.try_get::<i64, _>("rate")?).unwrap_or(1),

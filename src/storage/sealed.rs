@@ -98,7 +98,7 @@ mod tests {
     /// The migrations say of a column that it is sealed.
     fn sealed_by_the_migrations() -> BTreeSet<(String, String)> {
         let mut found = BTreeSet::new();
-        for migration in super::super::SQLITE.iter() {
+        for migration in super::super::open::SQLITE.iter() {
             let mut table = String::new();
             for line in migration.sql.as_str().lines() {
                 let words: Vec<&str> = line.split_whitespace().collect();

@@ -149,6 +149,13 @@ pub fn routes(services: &mut ServiceConfig) {
             on("/admin/instances/{id}/name", get().to(admin::name_form)).route(web::post().to(admin::rename)),
         )
         .service(on("/admin/instances/{id}/tags", web::post().to(admin::retag)))
+        .service(on("/admin/bulk", get().to(admin::bulks)))
+        .service(on("/admin/bulk/new", get().to(admin::new_bulk)))
+        .service(on("/admin/bulk/check", web::post().to(admin::check_many)))
+        .service(on("/admin/bulk/pause", web::post().to(admin::pause_many)))
+        .service(on("/admin/bulk/resume", web::post().to(admin::resume_many)))
+        .service(on("/admin/bulk/{id}", get().to(admin::bulk)))
+        .service(on("/admin/bulk/{id}/stop", web::post().to(admin::stop_bulk)))
         .service(on("/admin/references", get().to(admin::references)))
         .service(on("/admin/references/{reference}", get().to(admin::reference)))
         .service(on("/admin/references/{reference}/{line}", get().to(admin::reference_line)))
@@ -215,6 +222,7 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/api/v1/instances", get().to(api::instances)))
         .service(
             on("/api/v1/instances/{id}", get().to(api::instance))
+                .route(web::patch().to(api::amend_instance))
                 .route(web::delete().to(api::disconnect_instance)),
         )
         .service(on("/api/v1/instances/{id}/timeline", get().to(api::timeline)))
@@ -222,12 +230,18 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(on("/api/v1/instances/{id}/pause", web::post().to(api::pause_instance)))
         .service(on("/api/v1/instances/{id}/resume", web::post().to(api::resume_instance)))
         .service(on("/api/v1/instances/{id}/reconnect-link", web::post().to(api::instance_reconnect_link)))
+        .service(on("/api/v1/instances/{id}/missed-events", web::post().to(api::ask_again)))
+        .service(
+            on("/api/v1/instances/{id}/audiences", get().to(api::audiences))
+                .route(web::post().to(api::report_audiences)),
+        )
         .service(on("/api/v1/events", get().to(api::events)))
         .service(on("/api/v1/events/{id}", get().to(api::event)))
         .service(
             on("/api/v1/endpoints", get().to(api::endpoints)).route(web::post().to(api::create_endpoint)),
         )
         .service(on("/api/v1/endpoints/{id}", web::delete().to(api::delete_endpoint)))
+        .service(on("/api/v1/endpoints/{id}/switch-on", web::post().to(api::switch_endpoint_on)))
         .service(on("/api/v1/invites", get().to(api::invites)).route(web::post().to(api::create_invite)))
         .service(on("/api/v1/invites/{id}", web::delete().to(api::revoke_invite)))
         .service(on("/api/v1/deliveries", get().to(api::deliveries)))

@@ -13,6 +13,7 @@ use super::Gangway;
 use super::failure::Failure;
 use crate::mailchimp::PROVIDER;
 use crate::reference::Reference;
+use crate::storage::{OpenSession, Role};
 
 /// The frame around a page.
 pub struct Frame {
@@ -32,6 +33,8 @@ pub struct Frame {
     pub icon: String,
     /// Whether MailChimp is a simulation here.
     pub simulated: bool,
+    /// Whether who reads the page may act on it. A viewer of the console may not.
+    pub may_act: bool,
 }
 
 impl Gangway {
@@ -46,7 +49,13 @@ impl Gangway {
             script: self.assets.script().to_owned(),
             icon: self.assets.icon().to_owned(),
             simulated: self.config.demo.is_some(),
+            may_act: true,
         }
+    }
+
+    /// The frame of a page that everybody in the console may look at.
+    pub(super) fn frame_for(&self, by: &OpenSession) -> Frame {
+        Frame { may_act: by.role == Role::Operator, ..self.frame() }
     }
 }
 

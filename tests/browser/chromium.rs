@@ -145,6 +145,21 @@ impl Chromium {
         panic!("{selector} never showed {words:?} but {shown:?}");
     }
 
+    /// The same on a page that does not follow by itself.
+    pub async fn reload_until(&self, selector: &str, words: &str) {
+        for _ in 0..100 {
+            let found = self.client.find(Locator::Css(selector)).await;
+            if let Ok(element) = found
+                && element.text().await.unwrap_or_default().contains(words)
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            self.client.refresh().await.unwrap();
+        }
+        panic!("{selector} never showed {words:?}");
+    }
+
     /// WCAG 2.2 AA as far as a program can tell, and nothing wider than the window.
     pub async fn check(&self, page: &str) {
         self.picture(page).await;

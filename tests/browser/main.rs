@@ -10,11 +10,13 @@
 )]
 
 mod chromium;
+mod colleague;
 mod demo;
 
 use std::time::Instant;
 
 use chromium::{Chromium, Look};
+use colleague::viewing;
 use demo::Demo;
 
 const LIGHT_DESK: Look = Look { scheme: "light", width: 1280 };
@@ -53,7 +55,7 @@ async fn journey(look: Look) {
     browser.check("the simulator's control page").await;
     browser.open(&format!("{}/oauth/callback?code=x&state=y", demo.home)).await;
     browser.check("another browser").await;
-    console(&browser, &demo).await;
+    console(&browser, &demo, look).await;
     approving_again(&browser, &demo, &result).await;
     disconnecting(&browser, &result).await;
     browser.close().await;
@@ -74,7 +76,7 @@ async fn audiences(browser: &Chromium, result: &str) {
 }
 
 /// The operator signs in for the first time and looks around.
-async fn console(browser: &Chromium, demo: &Demo) {
+async fn console(browser: &Chromium, demo: &Demo, look: Look) {
     browser.open(&format!("{}/admin/sign-in", demo.home)).await;
     browser.check("sign-in").await;
     browser.open(&demo.sign_in_link).await;
@@ -82,6 +84,8 @@ async fn console(browser: &Chromium, demo: &Demo) {
     browser.click("main form button").await;
     browser.wait_for("h1", "Overview").await;
     browser.check("overview").await;
+    browser.click("header summary").await;
+    browser.check("the rest of the navigation").await;
     browser.open(&format!("{}/admin/instances", demo.home)).await;
     browser.wait_for("h1", "Instances").await;
     browser.check("instances").await;
@@ -102,19 +106,27 @@ async fn console(browser: &Chromium, demo: &Demo) {
     passing_on(browser, demo).await;
     missed_events(browser, demo, &instance).await;
     inviting(browser, demo).await;
+    viewing(browser, demo, &instance, look).await;
+    under_more(browser, demo, &instance).await;
+}
+
+/// What stands beside the daily pages.
+async fn under_more(browser: &Chromium, demo: &Demo, instance: &str) {
     browser.open(&format!("{}/api/v1", demo.home)).await;
     browser.check("the API for people").await;
-    for (page, words) in
-        [("operators", "Operators"), ("sessions", "Sessions"), ("password", "assword"), ("audit", "Audit")]
-    {
+    for page in ["password", "sessions", "audit"] {
         browser.open(&format!("{}/admin/{page}", demo.home)).await;
-        browser.wait_for("h1", words).await;
         browser.check(page).await;
     }
+    browser.open(&format!("{instance}/disconnect")).await;
+    browser.type_into("#name", "another name").await;
+    browser.click("main form button").await;
+    browser.wait_for("[role=alert]", "not its name").await;
+    browser.check("disconnecting in the console, refused").await;
     browser.open(&format!("{instance}/name")).await;
     browser.check("name and tags").await;
-    browser.open(&format!("{}/admin/references", demo.home)).await;
-    browser.check("a reference number").await;
+    browser.open(&format!("{}/admin/references?reference=7KQM", demo.home)).await;
+    browser.check("no reference number").await;
     browser.open(&format!("{}/admin/doctor", demo.home)).await;
     browser.wait_for("h1", "Everything holds").await;
     browser.check("doctor").await;
@@ -161,7 +173,7 @@ async fn passing_on(browser: &Chromium, demo: &Demo) {
     browser.wait_for("h1", "Delete this endpoint?").await;
     browser.check("deleting an endpoint").await;
     browser.open(&format!("{}/admin/endpoints", demo.home)).await;
-    browser.click("details summary").await;
+    browser.click("main details summary").await;
     browser.check("endpoints").await;
     browser.open(&format!("{}/admin/deliveries", demo.home)).await;
     browser.wait_for("tbody tr", "pending").await;
@@ -174,6 +186,25 @@ async fn passing_on(browser: &Chromium, demo: &Demo) {
     browser.check("none to deliver again").await;
     browser.open(&format!("{}/admin/redeliveries", demo.home)).await;
     browser.check("nothing delivered again yet").await;
+    delivering_again(browser, demo).await;
+}
+
+/// What arrived is delivered once more, many at a time.
+async fn delivering_again(browser: &Chromium, demo: &Demo) {
+    let receiver = demo::receiver();
+    browser.open(&format!("{}/admin/endpoints", demo.home)).await;
+    browser.type_into("#url", &receiver).await;
+    browser.click("form[action$='/endpoints'] button").await;
+    browser.wait_for("h1", "Keep its secret").await;
+    demo.add_contact().await;
+    browser.open(&format!("{}/admin/deliveries?state=delivered", demo.home)).await;
+    browser.reload_until("tbody", "delivered").await;
+    browser.open(&format!("{}/admin/redeliveries/new?state=delivered", demo.home)).await;
+    browser.wait_for("#count", "One delivery fits").await;
+    browser.check("how many to deliver again").await;
+    browser.click("form[method=post][action$='/redeliveries'] button").await;
+    browser.wait_for("tbody", "1 of 1").await;
+    browser.check("delivered again").await;
 }
 
 /// The operator invites a customer, and takes it back.
@@ -231,6 +262,7 @@ async fn approving_again(browser: &Chromium, demo: &Demo, result: &str) {
     browser.click("form[action$='/check'] button").await;
     browser.wait_for("main", "needs attention").await;
     browser.check("an instance in trouble").await;
+    checking_many(browser, demo).await;
     browser.open(result).await;
     browser.wait_for("h1", "MailChimp needs your approval again").await;
     browser.check("needs attention").await;
@@ -238,6 +270,22 @@ async fn approving_again(browser: &Chromium, demo: &Demo, result: &str) {
     browser.wait_for("h1", "Allow Gangway demo?").await;
     browser.click("button[value=allow]").await;
     browser.wait_for("h1", "MailChimp is connected").await;
+}
+
+/// The operator wants to know who else is in trouble.
+async fn checking_many(browser: &Chromium, demo: &Demo) {
+    browser.open(&format!("{}/admin/bulk", demo.home)).await;
+    browser.check("nothing done to many yet").await;
+    browser.open(&format!("{}/admin/instances?state=needs_attention", demo.home)).await;
+    browser.click("main a[href^='/admin/bulk/new']").await;
+    browser.wait_for("h2#check", "Check 1").await;
+    browser.check("what can be done to many").await;
+    browser.click("form[action$='/check'] button").await;
+    browser.wait_for("#done", "1 of 1").await;
+    browser.wait_for("tbody", "no longer").await;
+    browser.check("a check of many").await;
+    browser.open(&format!("{}/admin/bulk", demo.home)).await;
+    browser.check("done to many").await;
 }
 
 /// And in the end the customer has had enough.

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::app::{Browser, TestApp};
 use crate::events::notification;
 use crate::http::raw;
-use crate::program::{Api, beside, key};
+use crate::program::{Api, beside, by_hand, key};
+use crate::receiver::{Mood, Receiver};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_that_opens_it_nothing_is_answered_and_the_challenge_says_why() {
@@ -28,7 +29,7 @@ async fn without_a_key_that_opens_it_nothing_is_answered_and_the_challenge_says_
     }
     app.clock.advance(time::Duration::hours(1));
     let storage = beside(app).await;
-    storage.revoke_api_key("revoked", app.clock.now()).await.unwrap();
+    storage.revoke_api_key("revoked", by_hand(app, "api_key.revoke")).await.unwrap();
     storage.close().await;
     let absent = "Bearer realm=\"gangway\"";
     let invalid = "Bearer realm=\"gangway\", error=\"invalid_token\"";
@@ -130,6 +131,8 @@ async fn e14_a_query_that_cannot_be_meant_is_refused_by_the_name_of_its_paramete
         ("instances?cursor=x", "cursor"),
         ("instances?after=x", "after"),
         ("instances?limit=501", "limit"),
+        ("instances?events=maybe", "events"),
+        ("instances?silent=no", "silent"),
     ] {
         let answer = api.get(&format!("/api/v1/{path}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
@@ -290,6 +293,33 @@ async fn a_delivery_is_listed_with_its_attempts_and_asked_for_again() {
     api.send(delete.bearer_auth(&api.write)).await;
     let off = api.send(api.request(Method::POST, &again).bearer_auth(&api.write)).await;
     assert_eq!((off.status, &off.json["code"]), (StatusCode::CONFLICT, &"not_repeatable".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_was_switched_off_is_switched_on_again() {
+    let api = Api::start().await;
+    let receiver = Receiver::start(Mood::Says(410, "")).await;
+    let made = api.post("/api/v1/endpoints", &json!({ "url": receiver.url })).await;
+    let path = format!("/api/v1/endpoints/{}", made.json["id"].as_str().unwrap());
+    api.one.send(notification("n1")).await;
+    for _ in 0..600 {
+        if api.get("/api/v1/endpoints").await.items()[0]["off_reason"] == "gone" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let switch = async || {
+        let request = api.request(Method::POST, &format!("{path}/switch-on")).bearer_auth(&api.write);
+        api.send(request).await
+    };
+    let on = switch().await;
+    assert_eq!(
+        (on.status, &on.json["state"], &on.json["off_reason"]),
+        (StatusCode::OK, &"on".into(), &Value::Null)
+    );
+    assert_eq!(switch().await.status, StatusCode::OK, "twice is once");
+    api.send(api.request(Method::DELETE, &path).bearer_auth(&api.write)).await;
+    assert_eq!(switch().await.status, StatusCode::NOT_FOUND);
 }
 
 /// The addresses below `/api/v1` that the router is given.

@@ -45,7 +45,7 @@ fn only_the_rooms_that_may_name_a_thing_name_it() {
         (&["Place { table"], &["seal.rs", "storage/sealed.rs"]),
         (
             &["crate::storage", "crate::onboarding", "crate::events"],
-            &["storage/", "onboarding/", "events/", "doctor/", "web/", "cli/", "app.rs"],
+            &["storage/", "onboarding/", "events/", "doctor/", "representation/", "web/", "cli/", "app.rs"],
         ),
     ] {
         assert_eq!(trespassers(words, rooms), Vec::<String>::new(), "{words:?} belong in {rooms:?}");

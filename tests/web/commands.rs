@@ -92,6 +92,32 @@ async fn what_cannot_be_done_says_so_and_by_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_goes_on_with_its_cursor_and_means_what_was_looked_for() {
+    let api = serving().await;
+    let app = &api.one.app;
+    let other = app.connected().await.1;
+    let other = other.rsplit('/').next().unwrap();
+    let mut listed = Vec::new();
+    let mut arguments =
+        vec!["instances".to_owned(), "list".into(), "--json".into(), "--limit".into(), "1".into()];
+    for _ in 0..2 {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let part = run(app, &words).await.json();
+        listed.push(part["items"][0]["id"].as_str().unwrap().to_owned());
+        arguments.truncate(5);
+        arguments.extend(["--cursor".to_owned(), part["next"].as_str().unwrap_or_default().to_owned()]);
+    }
+    assert_eq!(arguments[6], "", "that was all");
+    listed.sort_unstable();
+    let mut both = [api.one.id.as_str(), other];
+    both.sort_unstable();
+    assert_eq!(listed, both);
+    let found = run(app, &["instances", "list", "--json", "--q", other]).await.json();
+    assert_eq!(found["items"][0]["id"], json!(other));
+    assert_eq!(run(app, &["instances", "list", "--tag", "nobody's"]).await.out.lines().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn instances_are_listed_shown_paused_resumed_checked_and_disconnected_as_the_api_has_them() {
     let api = serving().await;
     let (app, id) = (&api.one.app, api.one.id.as_str());
@@ -179,4 +205,40 @@ async fn a_notification_is_passed_on_again() {
         assert_eq!(asked.code, 0, "{}", asked.words);
         assert!(asked.out.contains(&format!("Delivery {delivery} is asked for again")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_amended_and_the_trail_has_every_act_of_the_command_line() {
+    let api = serving().await;
+    let (app, id) = (&api.one.app, api.one.id.as_str());
+    let amended =
+        run(app, &["instances", "amend", id, "--name", "Ada's Bakery", "--tag", "eu", "--json"]).await;
+    assert_eq!((&amended.json()["name"], &amended.json()["tags"]), (&json!("Ada's Bakery"), &json!(["eu"])));
+    let bare = run(app, &["instances", "amend", id, "--no-tags", "--json"]).await;
+    assert_eq!((&bare.json()["name"], &bare.json()["tags"]), (&json!("Ada's Bakery"), &json!([])));
+    for wrong in [&["instances", "amend", id][..], &["instances", "amend", id, "--tag", "a,b"]] {
+        assert_eq!(run(app, wrong).await.code, 2, "{wrong:?}");
+    }
+    run(app, &["instances", "pause", id]).await;
+    run(app, &["invite", "create", "--customer", "Ada"]).await;
+    run(app, &["reconcile", "--apply"]).await;
+    let trail = run(app, &["audit", "--json", "--who", "command line"]).await.json();
+    let acts: Vec<_> =
+        trail["items"].as_array().unwrap().iter().map(|row| row["act"].as_str().unwrap()).collect();
+    let expected = [
+        "reconcile",
+        "invite.create",
+        "instance.pause",
+        "instance.amend",
+        "instance.amend",
+        "instance.amend",
+    ];
+    assert_eq!(acts, expected, "the newest first");
+    assert_eq!(trail["items"][2]["subject"], json!(id));
+    assert!(trail["items"][2]["reference"].is_string());
+    let part = run(app, &["audit", "--json", "--act", "instance.amend", "--limit", "2"]).await.json();
+    let next = part["next"].as_str().unwrap();
+    let rest = run(app, &["audit", "--json", "--act", "instance.amend", "--cursor", next]).await.json();
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)));
+    assert_eq!(run(app, &["audit", "--limit", "1"]).await.out.lines().count(), 2);
 }

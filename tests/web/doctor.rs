@@ -131,7 +131,7 @@ async fn what_waits_undelivered_is_counted() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     let said = only(&findings(&app, |_| {}).await, "queue", Verdict::Warn);
-    assert!(said.contains("1 notifications wait") && said.contains("redeliver"), "{said}");
+    assert!(said.contains("1 notification waits") && said.contains("redeliver"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

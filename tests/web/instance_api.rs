@@ -133,3 +133,73 @@ async fn a_key_for_reading_changes_nothing_and_what_is_not_there_is_a_404() {
         assert_eq!(api.get(missing).await.status, StatusCode::NOT_FOUND);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_and_tags_are_given_and_where_one_cannot_be_used_nothing_changes() {
+    let api = Api::start().await;
+    let amend = async |body: Value| {
+        let path = format!("/api/v1/instances/{}", api.one.id);
+        api.send(api.request(Method::PATCH, &path).bearer_auth(&api.write).json(&body)).await
+    };
+    let named = amend(json!({ "name": " Ada's <Bakery> ", "tags": ["eu", "eu"] })).await;
+    assert_eq!((named.status, &named.json["name"]), (StatusCode::OK, &json!("Ada's <Bakery>")));
+    assert_eq!(named.json["tags"], json!(["eu"]));
+    for (body, field) in [
+        (json!({ "name": "" }), "name"),
+        (json!({ "name": "New", "tags": ["a,b"] }), "tags"),
+        (json!({ "tags": ["gangway-x"] }), "tags"),
+    ] {
+        let refused = amend(body).await;
+        assert_eq!(
+            (refused.status, &refused.json["field"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!(field))
+        );
+    }
+    for body in [json!({ "state": "paused" }), json!({ "name": 7 }), json!([])] {
+        assert_eq!(amend(body).await.status, StatusCode::BAD_REQUEST);
+    }
+    let nothing = amend(json!({ "name": null })).await;
+    assert_eq!((nothing.status, &nothing.json), (StatusCode::OK, &api.instance().await));
+    assert_eq!(nothing.json["name"], "Ada's <Bakery>");
+    api.one.app.faults(json!({ "change_status": 403 })).await;
+    assert_eq!(amend(json!({ "tags": [] })).await.json["tags"], json!([]), "here it holds all the same");
+    let lines = api.get(&format!("/api/v1/instances/{}/timeline", api.one.id)).await;
+    let last = lines.items()[0]["summary"].as_str().unwrap();
+    assert!(last.contains("was not told so (") && last.contains("the API key “write”"), "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audiences_are_told_and_made_to_report_and_what_waits_is_asked_for() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/instances/{}/audiences", api.one.id);
+    let listed = api.get(&path).await;
+    let first = listed.items()[0].clone();
+    assert!(first["name"].is_string() && first["id"].is_string(), "{first}");
+    for body in [json!({ "audiences": [] }), json!({ "audiences": vec!["x"; 201] })] {
+        assert_eq!(api.post(&path, &body).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let all: Vec<&str> = listed.items().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    let reporting = api.post(&path, &json!({ "audiences": all })).await;
+    assert!(reporting.items().iter().all(|one| one["reports"] == "yes"), "{}", reporting.json);
+    assert_eq!(api.act(Method::POST, "/missed-events").await.status, StatusCode::ACCEPTED);
+    api.one.app.faults(json!({ "gateway_down": true })).await;
+    assert_eq!(api.get(&path).await.status, StatusCode::BAD_GATEWAY);
+    api.one.app.faults(json!({})).await;
+    api.act(Method::DELETE, "").await;
+    for (method, verb) in [(Method::GET, "/audiences"), (Method::POST, "/missed-events")] {
+        assert_eq!(api.act(method, verb).await.status, StatusCode::CONFLICT, "{verb}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_is_filtered_by_events_and_silence_too() {
+    let api = Api::start().await;
+    for (query, count) in
+        [("events=on", 1), ("events=off", 0), ("silent=yes", 0), ("events=on&state=paused", 0)]
+    {
+        let answer = api.get(&format!("/api/v1/instances?{query}")).await;
+        assert_eq!(answer.items().len(), count, "{query}");
+    }
+    api.act(Method::POST, "/pause").await;
+    assert_eq!(api.get("/api/v1/instances?events=off").await.items().len(), 1);
+}

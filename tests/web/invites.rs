@@ -1,7 +1,7 @@
 //! Invites: a link for one customer, used up by a grant and by nothing else.
 
+use gangway::config::ReturnUrls;
 use gangway::config::{Config, ConnectAccess};
-use gangway::invite::ReturnUrls;
 use gangway::storage::Scope;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

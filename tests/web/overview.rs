@@ -71,7 +71,7 @@ async fn what_needs_somebody_comes_first_with_its_reason() {
     let page = operator.page("/admin").await;
     let row = page.one("section[aria-labelledby=attention] tbody tr");
     assert!(
-        row.contains("needs attention") && row.contains("Mailchimp no longer lets this instance in"),
+        row.contains("needs attention") && row.contains("MailChimp no longer lets this instance in"),
         "{row}"
     );
     assert_eq!(page.attributes("section[aria-labelledby=attention] a", "href"), [format!("/admin{result}")]);

@@ -6,7 +6,7 @@ use gangway::api_key::ApiKeySecret;
 use gangway::app::{Surroundings, sealer};
 use gangway::clock::Clock as _;
 use gangway::entropy::{SystemEntropy, fresh_id};
-use gangway::storage::{ApiKeyRow, Scope, Storage, TokenHash};
+use gangway::storage::{Act, ApiKeyRow, Scope, Storage, TokenHash};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -44,6 +44,12 @@ pub async fn beside(app: &TestApp) -> Storage {
     Storage::open_beside(&app.config.database_url, sealer).await.unwrap()
 }
 
+/// What the command line writes into the trail.
+pub fn by_hand(app: &TestApp, act: &str) -> Act {
+    let (who, act) = ("command line".to_owned(), act.to_owned());
+    Act { at: app.clock.now(), who, act, subject: None, address: None, reference: None }
+}
+
 /// A fresh key.
 pub async fn key(app: &TestApp, name: &str, scope: Scope, expires_at: Option<OffsetDateTime>) -> String {
     let entropy = SystemEntropy::default();
@@ -58,7 +64,9 @@ pub async fn key(app: &TestApp, name: &str, scope: Scope, expires_at: Option<Off
     };
     let key = ApiKeySecret::draw(&entropy);
     let storage = beside(app).await;
-    assert!(storage.add_api_key(&row, TokenHash::of(key.expose())).await.unwrap());
+    assert!(
+        storage.add_api_key(&row, TokenHash::of(key.expose()), by_hand(app, "api_key.create")).await.unwrap()
+    );
     storage.close().await;
     key.expose().to_owned()
 }

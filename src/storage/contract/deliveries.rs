@@ -223,7 +223,7 @@ async fn many_are_asked_for_again_some_a_second_and_can_be_stopped(bench: Bench)
         assert_eq!(bench.storage.due_deliveries(id, far, 9).await.unwrap().len(), expected);
     }
     let done = bench.storage.redeliveries(5).await.unwrap();
-    assert_eq!((done[0].state, done[0].asked, done[0].total), (RedeliveryState::Done, 5, 5));
+    assert_eq!((done[0].state, done[0].asked, done[0].total), (RunState::Done, 5, 5));
     assert!(!bench.storage.stop_redelivery(one).await.unwrap());
     let two = bench.id();
     bench.storage.begin_redelivery(two, &again, 1, NOON).await.unwrap();

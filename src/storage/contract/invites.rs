@@ -1,7 +1,8 @@
 //! Invites: a use is made by a claim and by nothing else, and never more often than was said.
 
 use super::*;
-use crate::invite::{Draft, Invite, ReturnUrls};
+use crate::config::ReturnUrls;
+use crate::invite::{Draft, Invite};
 
 on_every_database!(
     an_invite_reads_back_as_it_was_made_and_its_token_is_not_kept,

@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod audiences;
+mod bulk;
 mod copies;
 mod deliveries;
 mod finding;
@@ -21,12 +22,13 @@ mod sqlite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AnyPool, Connection as _, Executor};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use super::open::{POSTGRES, SQLITE};
 use super::*;
 use crate::elements::{BrowserHash, Connection, Instance, InstanceState, SignatureKey};
 use crate::entropy::{Entropy, SeededEntropy, SystemEntropy, draw};

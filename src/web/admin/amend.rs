@@ -13,7 +13,7 @@ use crate::onboarding::{Amended, NotAmended, asked_by};
 use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
-use crate::web::guards::SignedIn;
+use crate::web::guards::{MayAct, SignedIn};
 use crate::web::view::{Frame, Page, see_other};
 
 #[derive(Template)]
@@ -44,7 +44,7 @@ pub struct Tagged {
 
 /// `GET /admin/instances/{id}/name`
 pub async fn name_form(
-    _: SignedIn,
+    _: MayAct,
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -91,7 +91,7 @@ fn answer(
 ) -> Result<HttpResponse, Failure> {
     match amended {
         Ok(_) => Ok(see_other(&page_of(instance))),
-        Err(NotAmended::Unfit(why)) => {
+        Err(NotAmended::Unfit { why, .. }) => {
             let page = NamePage { error: Some(why), ..wrong(NamePage::of(app, instance)) };
             page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY))
         }

@@ -22,19 +22,19 @@ struct AudiencesPage {
 
 /// `GET /admin/instances/{id}/audiences`
 pub async fn audiences_form(
-    _: SignedIn,
+    by: SignedIn,
     id: web::Path<String>,
     reference: Reference,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let instance = app.instance(&id).await?;
     let view = audiences_view(&app, &instance, (page_of(&instance), None), reference).await?;
-    show(&app, view)
+    show(&app, &by, view)
 }
 
 /// `POST /admin/instances/{id}/audiences`
 pub async fn audiences(
-    _: SignedIn,
+    by: SignedIn,
     id: web::Path<String>,
     picked: web::Form<Picked>,
     reference: Reference,
@@ -43,11 +43,11 @@ pub async fn audiences(
     let instance = app.instance(&id).await?;
     match picked_view(&app, &instance, (page_of(&instance), picked.into_inner()), reference).await? {
         Ok(back) => Ok(back),
-        Err(view) => show(&app, view),
+        Err(view) => show(&app, &by, view),
     }
 }
 
-fn show(app: &Gangway, view: AudiencesView) -> Result<HttpResponse, Failure> {
+fn show(app: &Gangway, by: &SignedIn, view: AudiencesView) -> Result<HttpResponse, Failure> {
     let mut answer = view.answer();
-    AudiencesPage { frame: app.frame(), here: HERE, view }.show_with(&mut answer)
+    AudiencesPage { frame: app.frame_for(by.session()), here: HERE, view }.show_with(&mut answer)
 }

@@ -67,7 +67,7 @@ impl Sought {
 
 /// `GET /admin/audit`
 pub async fn audit(
-    _: SignedIn,
+    by: SignedIn,
     sought: web::Query<Sought>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -93,7 +93,16 @@ pub async fn audit(
         reference: act.reference.unwrap_or_default(),
     });
     let (who, act) = (filter.who, filter.act);
-    AuditPage { frame: app.frame(), here: "audit", rows: rows.collect(), who, act, query, older }.show()
+    AuditPage {
+        frame: app.frame_for(by.session()),
+        here: "audit",
+        rows: rows.collect(),
+        who,
+        act,
+        query,
+        older,
+    }
+    .show()
 }
 
 /// Every act that is looked for, newest first, read as they are sent.

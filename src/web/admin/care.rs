@@ -13,7 +13,7 @@ use crate::onboarding::asked_by;
 use crate::reference::Reference;
 use crate::web::Gangway;
 use crate::web::failure::Failure;
-use crate::web::guards::SignedIn;
+use crate::web::guards::{MayAct, SignedIn};
 use crate::web::pages::renewable;
 use crate::web::view::{Frame, Moment, Page, see_other};
 
@@ -108,7 +108,7 @@ pub async fn reconnect_link(
 
 /// `GET /admin/instances/{id}/disconnect`
 pub async fn disconnect_form(
-    _: SignedIn,
+    _: MayAct,
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {

@@ -47,7 +47,7 @@ impl Gangway {
 }
 
 /// `GET /admin/doctor`
-pub async fn doctor(_: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+pub async fn doctor(by: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
     let chain = app.chain().map_err(|error| Failure::Internal(error.to_string()))?;
     let findings = doctor::examine(&chain).await;
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
@@ -57,7 +57,7 @@ pub async fn doctor(_: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse
         (failures, _) => format!("{failures} to put right"),
     };
     DoctorPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: "doctor",
         at: app.clock.now().into(),
         headline,

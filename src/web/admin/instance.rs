@@ -80,7 +80,7 @@ pub struct Part {
 
 /// `GET /admin/instances/{id}`
 pub async fn instance(
-    _: SignedIn,
+    by: SignedIn,
     id: web::Path<String>,
     part: web::Query<Part>,
     app: web::Data<Gangway>,
@@ -93,7 +93,7 @@ pub async fn instance(
     let refused = events::in_a_sentence(&app.refusals.of(id, app.clock.now()));
     let page = format!("/admin/instances/{id}");
     InstancePage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         name: instance.name.clone(),
         state: StateBadge::of(&instance.state),

@@ -12,9 +12,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::formula::made_inert;
 use crate::elements::{Instance, Problem};
+use crate::representation;
 use crate::storage::{InstancePlace, InstanceQuestion};
 use crate::web::Gangway;
-use crate::web::api::written_instance;
 use crate::web::failure::Failure;
 use crate::web::finding::InstanceQuery;
 use crate::web::guards::SignedIn;
@@ -91,7 +91,8 @@ impl Export {
                 Format::Csv => part.push_str(&line(instance)),
                 Format::Json => {
                     part.push_str(if self.some { ",\n" } else { "\n" });
-                    part.push_str(&written_instance(instance));
+                    let written = serde_json::to_string(&representation::Instance::from(instance));
+                    part.push_str(&written.unwrap_or_default());
                 }
             }
             self.some = true;

@@ -38,6 +38,8 @@ struct InstancesPage {
     orders: Vec<Order>,
     csv: String,
     json: String,
+    /// Where something is done to all of them.
+    bulk: String,
     /// Page, address and reason of each endpoint that was switched off: this is where the operator comes in.
     off: Vec<(String, String, &'static str)>,
 }
@@ -103,7 +105,7 @@ impl StateBadge {
 
 /// `GET /admin/instances`
 pub async fn instances(
-    _: SignedIn,
+    by: SignedIn,
     query: web::Query<InstanceQuery>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -113,7 +115,7 @@ pub async fn instances(
     let waiting = app.storage.waiting_of(&ids).await?;
     let first = InstanceQuery { after: String::new(), ..query.clone() };
     InstancesPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         filtered: query.filters(),
         rows: found.items.iter().map(|instance| InstanceRow::of(instance, &waiting, now)).collect(),
@@ -124,6 +126,7 @@ pub async fn instances(
         orders: orders(&first),
         csv: first.at("/admin/instances.csv"),
         json: first.at("/admin/instances.json"),
+        bulk: InstanceQuery { sort: String::new(), ..first }.at("/admin/bulk/new"),
         off: deliveries::switched_off(&app).await?,
         query,
     }

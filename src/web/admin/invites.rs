@@ -93,17 +93,17 @@ pub struct After {
 
 /// `GET /admin/invites`
 pub async fn invites(
-    _: SignedIn,
+    by: SignedIn,
     part: web::Query<After>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let sent = Sent { ttl: "7d".to_owned(), uses: "1".to_owned(), ..Sent::default() };
-    page(&app, part.after, sent, None).await?.show()
+    page(&app, &by, part.after, sent, None).await?.show()
 }
 
 /// `POST /admin/invites`
 pub async fn create(
-    _: SignedIn,
+    by: SignedIn,
     sent: web::Form<Sent>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -119,13 +119,13 @@ pub async fn create(
         }
         Err(refused) => refused,
     };
-    let page = page(&app, None, sent, Some(in_a_sentence(&refused))).await?;
+    let page = page(&app, &by, None, sent, Some(in_a_sentence(&refused))).await?;
     page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 /// `GET /admin/invites/{id}`
 pub async fn invite(
-    _: SignedIn,
+    by: SignedIn,
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -140,7 +140,7 @@ pub async fn invite(
         ("Taken back", invite.revoked_at),
     ];
     InvitePage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         tags: invite.tags.join(", "),
         return_url: invite.return_url.clone(),
@@ -176,6 +176,7 @@ fn page_of(id: Uuid) -> String {
 
 async fn page(
     app: &Gangway,
+    by: &SignedIn,
     after: Option<Uuid>,
     sent: Sent,
     error: Option<String>,
@@ -186,7 +187,7 @@ async fn page(
     let next = invites.last().filter(|_| more).map(|last| format!("/admin/invites?after={}", last.id));
     let now = app.clock.now();
     Ok(InvitesPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         rows: invites.iter().map(|invite| InviteRow::of(invite, now)).collect(),
         next,

@@ -3,6 +3,7 @@
 mod amend;
 mod audiences;
 mod audit;
+mod bulk;
 mod care;
 mod console;
 mod deliveries;
@@ -26,6 +27,7 @@ mod weak_passwords;
 pub use amend::{name_form, rename, retag};
 pub use audiences::{audiences, audiences_form};
 pub use audit::{audit, csv as audit_csv, json_export as audit_json};
+pub use bulk::{bulk, bulks, check_many, new_bulk, pause_many, resume_many, stop_bulk};
 pub use care::{check, disconnect, disconnect_form, pause, reconnect_link, resume};
 pub use console::Console;
 pub use deliveries::{

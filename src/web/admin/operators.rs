@@ -23,7 +23,6 @@ struct OperatorsPage {
     here: &'static str,
     rows: Vec<OperatorRow>,
     by_settings: bool,
-    may_act: bool,
     draft: String,
     error: Option<&'static str>,
 }
@@ -79,11 +78,10 @@ async fn page(
         name: one.name,
     });
     Ok(OperatorsPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         rows: rows.collect(),
         by_settings: app.console.has_spare() || app.config.demo.is_some(),
-        may_act: by.session().role == Role::Operator,
         draft,
         error,
     })

@@ -87,7 +87,7 @@ pub struct Span {
 
 /// `GET /admin`
 pub async fn overview(
-    _: SignedIn,
+    by: SignedIn,
     question: web::Query<Span>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -103,7 +103,7 @@ pub async fn overview(
     let starts = app.storage.starts_since(since).await? + app.starts.load(Ordering::Relaxed);
     let states = states(&app).await?;
     OverviewPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         troubled: troubled(&app).await?,
         notices: notices(&app).await?,
@@ -155,7 +155,8 @@ async fn notices(app: &Gangway) -> Result<Vec<(String, &'static str)>, Failure> 
     let mut notices = Vec::new();
     let waiting = app.storage.waiting_in_all().await?;
     if waiting > 0 {
-        notices.push((format!("{waiting} notifications wait at Cloud Elements."), "/admin/instances"));
+        let wait = if waiting == 1 { "notification waits" } else { "notifications wait" };
+        notices.push((format!("{waiting} {wait} at Cloud Elements."), "/admin/instances"));
     }
     if let Some(refused) = events::in_a_sentence(&app.refusals.all(app.clock.now())) {
         notices.push((refused, "/admin/events"));

@@ -48,22 +48,22 @@ pub struct Wanted {
 }
 
 /// `GET /admin/reconcile`
-pub async fn reconcile_page(_: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
-    page(&app, app.onboarding.last_report()).show()
+pub async fn reconcile_page(by: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+    page(&app, &by, app.onboarding.last_report()).show()
 }
 
 /// `POST /admin/reconcile`
 pub async fn reconcile(
-    _: SignedIn,
+    by: SignedIn,
     wanted: web::Form<Wanted>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let measures = Measures { apply: wanted.apply, delete: wanted.delete };
     let report = app.onboarding.reconcile(measures).await?;
-    page(&app, Some(report)).show()
+    page(&app, &by, Some(report)).show()
 }
 
-fn page(app: &Gangway, report: Option<Arc<Report>>) -> ReconcilePage {
+fn page(app: &Gangway, by: &SignedIn, report: Option<Arc<Report>>) -> ReconcilePage {
     let report = report.map(|report| ReportView {
         at: report.at.into(),
         upstream: report.upstream,
@@ -72,7 +72,7 @@ fn page(app: &Gangway, report: Option<Arc<Report>>) -> ReconcilePage {
         findings: report.findings.iter().map(FindingView::from).collect(),
         leftovers: report.findings.iter().any(|finding| finding.drift.remedy() == "delete"),
     });
-    ReconcilePage { frame: app.frame(), here: "reconcile", report }
+    ReconcilePage { frame: app.frame_for(by.session()), here: "reconcile", report }
 }
 
 impl From<&Finding> for FindingView {

@@ -6,7 +6,6 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::instance::LINES;
-use super::instances::HERE;
 use crate::reference::Reference;
 use crate::storage::Line;
 use crate::web::Gangway;
@@ -14,6 +13,7 @@ use crate::web::failure::Failure;
 use crate::web::guards::SignedIn;
 use crate::web::view::{Frame, Moment, Page, see_other};
 
+const HERE: &str = "references";
 /// One act may be about many instances; more are not listed.
 const MOST: u16 = 100;
 
@@ -44,30 +44,30 @@ pub struct Asked {
 
 /// `GET /admin/references`
 pub async fn references(
-    _: SignedIn,
+    by: SignedIn,
     asked: web::Query<Asked>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     if asked.reference.trim().is_empty() {
-        return page(&app, String::new(), None, Vec::new()).show();
+        return page(&app, &by, String::new(), None, Vec::new()).show();
     }
     match read(&asked.reference) {
         Some(reference) => Ok(see_other(&format!("/admin/references/{reference}"))),
-        None => no_reference(&app, &asked.reference),
+        None => no_reference(&app, &by, &asked.reference),
     }
 }
 
 /// `GET /admin/references/{reference}`
 pub async fn reference(
-    _: SignedIn,
+    by: SignedIn,
     asked: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let Some(reference) = read(&asked) else { return no_reference(&app, &asked) };
+    let Some(reference) = read(&asked) else { return no_reference(&app, &by, &asked) };
     let lines = app.storage.lines_of_reference(reference, MOST).await?;
     let Some(first) = lines.first() else {
         let nothing = "It stands on no timeline. The log has every request, this one too.";
-        let page = page(&app, reference.to_string(), Some(nothing), Vec::new());
+        let page = page(&app, &by, reference.to_string(), Some(nothing), Vec::new());
         return page.show_with(&mut HttpResponse::build(StatusCode::NOT_FOUND));
     };
     if lines.iter().all(|line| line.instance == first.instance) {
@@ -83,7 +83,7 @@ pub async fn reference(
             summary: line.step.summary,
         });
     }
-    page(&app, reference.to_string(), None, found).show()
+    page(&app, &by, reference.to_string(), None, found).show()
 }
 
 /// `GET /admin/references/{reference}/{line}`: one of several.
@@ -112,10 +112,10 @@ async fn place_of(app: &Gangway, line: &Line) -> Result<String, Failure> {
     Ok(format!("/admin/instances/{instance}{part}#line-{seq}"))
 }
 
-fn no_reference(app: &Gangway, asked: &str) -> Result<HttpResponse, Failure> {
+fn no_reference(app: &Gangway, by: &SignedIn, asked: &str) -> Result<HttpResponse, Failure> {
     let why = "That is no reference number: it has eight letters and digits, and no I, L, O or U.";
     let asked = asked.chars().take(40).collect();
-    page(app, asked, Some(why), Vec::new())
+    page(app, by, asked, Some(why), Vec::new())
         .show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -130,8 +130,14 @@ fn read(asked: &str) -> Option<Reference> {
     heard.collect::<String>().parse().ok()
 }
 
-fn page(app: &Gangway, asked: String, error: Option<&'static str>, lines: Vec<Found>) -> ReferencesPage {
-    ReferencesPage { frame: app.frame(), here: HERE, asked, error, lines }
+fn page(
+    app: &Gangway,
+    by: &SignedIn,
+    asked: String,
+    error: Option<&'static str>,
+    lines: Vec<Found>,
+) -> ReferencesPage {
+    ReferencesPage { frame: app.frame_for(by.session()), here: HERE, asked, error, lines }
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub async fn sessions(by: SignedIn, app: web::Data<Gangway>) -> Result<HttpRespo
         address: one.address.unwrap_or_else(unknown),
         agent: one.agent.unwrap_or_else(unknown),
     });
-    SessionsPage { frame: app.frame(), here: "sessions", rows: rows.collect() }.show()
+    SessionsPage { frame: app.frame_for(by.session()), here: "sessions", rows: rows.collect() }.show()
 }
 
 /// `POST /admin/sessions/{id}/end`
@@ -101,7 +101,7 @@ pub async fn password_form(by: SignedIn, app: web::Data<Gangway>) -> Result<Http
 
 fn password_page(app: &Gangway, session: &OpenSession, error: Option<&'static str>) -> PasswordPage {
     PasswordPage {
-        frame: app.frame(),
+        frame: app.frame_for(session),
         here: "password",
         name: session.name.clone(),
         by_settings: session.operator.is_none(),

@@ -21,6 +21,10 @@ pub(super) async fn body<T: DeserializeOwned>(
         return Err(Failure::MediaType);
     }
     let bytes = bytes_in_time(payload, app).await?;
+    // A list would be taken for the fields in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Failure::Body("an object is asked for".to_owned()));
+    }
     serde_json::from_slice(&bytes).map_err(|error| Failure::Body(error.to_string()))
 }
 

@@ -4,9 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::lists::{List, Time};
 use super::openapi::{Conflict, NotThere, ReadOnly, Refused, WrongQuery};
 use super::query::{self, query};
+use crate::representation::{List, Time};
 use crate::storage::{self, DeliveryFilter, DeliveryState};
 use crate::web::Gangway;
 use crate::web::failure::Failure;

@@ -6,10 +6,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::body::body;
-use super::lists::{List, Part, Time};
+use super::lists::Part;
 use super::openapi::{NotThere, ReadOnly, Refused, WrongBody, WrongQuery};
 use super::query::{self, query};
 use crate::elements::EventType;
+use crate::representation::{List, Time};
 use crate::storage::{self, EndpointState, Wanted};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -124,6 +125,25 @@ pub async fn delete(
         return Err(Failure::NotFound);
     }
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Switches an endpoint on again, whatever switched it off. What failed meanwhile can be asked for again.
+#[utoipa::path(
+    post, path = "/api/v1/endpoints/{id}/switch-on", tag = "endpoints", security(("key" = [])),
+    params(("id" = String, Path, description = "The endpoint.")),
+    responses((status = 200, description = "It is on", body = Endpoint), NotThere, ReadOnly, Refused)
+)]
+pub async fn switch_on(
+    _: ApiKey<Write>,
+    id: web::Path<String>,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let id = id.parse().map_err(|_| Failure::NotFound)?;
+    app.storage.switch_on(id).await?;
+    let endpoint = app.storage.endpoint(id).await?;
+    let endpoint = endpoint.filter(|one| one.state != EndpointState::Deleted).ok_or(Failure::NotFound)?;
+    tracing::info!(endpoint = %id, "an endpoint was switched on");
+    Ok(HttpResponse::Ok().json(Endpoint::from(endpoint)))
 }
 
 impl NewEndpoint {

@@ -6,76 +6,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::lists::{List, Part, Time};
+use super::lists::Part;
 use super::openapi::{NotThere, ReadOnly, Refused, Upstream, WrongQuery, WrongState};
 use super::query::{self, query};
 use crate::elements::{self, InstanceState};
 use crate::onboarding::{Checked, DELAYED, asked_by};
 use crate::reference::Reference;
-use crate::storage::Line;
+use crate::representation::{Instance, List, Time, TimelineLine};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::guards::{ApiKey, Needs, Read, Write};
 use crate::web::pages::renewable;
-
-/// One connected MailChimp account.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Instance {
-    /// Gangway's own id.
-    #[schema(format = "uuid")]
-    id: String,
-    /// `provisioning`, `unknown`, `failed`, `connected`, `paused`, `needs_attention`, `disconnecting` or `disconnected`
-    #[schema(example = "connected")]
-    state: &'static str,
-    name: String,
-    /// For whom it is, where that is known.
-    #[schema(required)]
-    customer: Option<String>,
-    /// Its own; not those of `INSTANCE_TAGS`, nor Gangway's.
-    tags: Vec<String>,
-    /// Cloud Elements' id of it; null where there is none.
-    #[schema(required)]
-    element_instance_id: Option<i64>,
-    /// Whether Cloud Elements sends its events.
-    events_enabled: bool,
-    created_at: Time,
-    #[schema(required)]
-    connected_at: Option<Time>,
-    #[schema(required)]
-    first_event_at: Option<Time>,
-    #[schema(required)]
-    last_event_at: Option<Time>,
-    #[schema(required)]
-    last_checked_at: Option<Time>,
-    /// What is wrong, where something is.
-    #[schema(required)]
-    problem: Option<Trouble>,
-}
-
-/// What is wrong with an instance.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Trouble {
-    /// Stable.
-    #[schema(example = "access_revoked")]
-    code: &'static str,
-    /// What it means, and what upstream said.
-    detail: String,
-    since: Time,
-}
-
-/// One line of a timeline.
-#[derive(Serialize, ToSchema)]
-pub(super) struct TimelineLine {
-    at: Time,
-    /// In a word.
-    #[schema(example = "connected")]
-    kind: String,
-    /// In a sentence.
-    summary: String,
-    /// Of the request that did it.
-    #[schema(example = "7KQM-2X9T")]
-    reference: String,
-}
 
 /// A link for the customer.
 #[derive(Serialize, ToSchema)]
@@ -89,45 +30,12 @@ pub(super) struct Link {
     expires_at: Time,
 }
 
-impl From<&elements::Instance> for Instance {
-    fn from(instance: &elements::Instance) -> Self {
-        let upstream = instance.state.connection();
-        let trouble = |problem: &elements::Problem| Trouble {
-            code: problem.kind.as_str(),
-            detail: problem.for_operator(),
-            since: problem.since.into(),
-        };
-        Self {
-            id: instance.id.to_string(),
-            state: instance.state.as_str(),
-            name: instance.name.clone(),
-            customer: instance.customer.clone(),
-            tags: instance.tags.clone(),
-            element_instance_id: upstream.map(|found| found.element_instance_id),
-            events_enabled: upstream.is_some_and(|found| found.events_enabled),
-            created_at: instance.created_at.into(),
-            connected_at: upstream.map(|found| found.connected_at.into()),
-            first_event_at: instance.first_event_at.map(Time::from),
-            last_event_at: instance.last_event_at.map(Time::from),
-            last_checked_at: instance.last_checked_at.map(Time::from),
-            problem: instance.state.problem().map(trouble),
-        }
-    }
-}
-
-impl From<Line> for TimelineLine {
-    fn from(Line { step, .. }: Line) -> Self {
-        let reference = step.reference.to_string();
-        Self { at: step.at.into(), kind: step.kind, summary: step.summary, reference }
-    }
-}
-
-fn answer(instance: &elements::Instance) -> HttpResponse {
+pub(super) fn answer(instance: &elements::Instance) -> HttpResponse {
     HttpResponse::Ok().json(Instance::from(instance))
 }
 
 /// Does `act` in the name of the key.
-fn by<N: Needs, F: Future>(key: &ApiKey<N>, act: F) -> impl Future<Output = F::Output> {
+pub(super) fn by<N: Needs, F: Future>(key: &ApiKey<N>, act: F) -> impl Future<Output = F::Output> {
     asked_by(format!("the API key “{}”", key.name()), act)
 }
 
@@ -234,6 +142,26 @@ pub async fn reconnect_link(
     renewable(&instance)?;
     let (url, ends) = app.reconnect_link(instance.id);
     Ok(HttpResponse::Ok().json(Link { instance: (&instance).into(), url, expires_at: ends.into() }))
+}
+
+/// Asks Cloud Elements again for the events that wait there, as it does by itself at ever longer gaps. What comes of it
+/// stands on the timeline; events that arrive are events like all others.
+#[utoipa::path(
+    post, path = "/api/v1/instances/{id}/missed-events", tag = "instances", security(("key" = [])),
+    params(("id" = String, Path, description = "The instance.")),
+    responses((status = 202, description = "It is done, or about to be", body = Instance), NotThere, WrongState, ReadOnly, Refused)
+)]
+pub async fn missed_events(
+    _: ApiKey<Write>,
+    id: web::Path<String>,
+    reference: Reference,
+    app: web::Data<Gangway>,
+) -> Result<HttpResponse, Failure> {
+    let instance = app.instance(&id).await?;
+    if !app.missed.ask_again(instance.id, reference).await? {
+        return Err(Failure::Conflict(instance.state.as_str()));
+    }
+    Ok(HttpResponse::Accepted().json(Instance::from(&instance)))
 }
 
 /// Disconnects an instance: events off, deleted at Cloud Elements, its token destroyed. A 502 says which step

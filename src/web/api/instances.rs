@@ -2,13 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use time::OffsetDateTime;
 use utoipa::IntoParams;
 
-use super::instance::Instance;
-use super::lists::List;
 use super::openapi::{Refused, WrongQuery};
 use super::query::{self, query};
-use crate::elements::{self, InstanceState};
+use crate::elements::InstanceState;
+use crate::representation::{Instance, List};
 use crate::storage::{InstanceOrder, InstanceQuestion};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -28,6 +28,10 @@ pub(super) struct Question {
     /// With this tag, whatever its case.
     #[param(max_length = 200)]
     tag: Option<String>,
+    /// Whether Cloud Elements sends its events: `on` or `off`.
+    events: Option<String>,
+    /// `yes`: silent for longer than usual.
+    silent: Option<String>,
     /// At most so many.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
     limit: Option<String>,
@@ -36,7 +40,7 @@ pub(super) struct Question {
 }
 
 impl Question {
-    fn read(&self) -> Result<InstanceQuestion, Failure> {
+    fn read(&self, now: OffsetDateTime) -> Result<InstanceQuestion, Failure> {
         let known = |word: &str| InstanceState::WORDS.into_iter().find(|known| *known == word);
         for (name, text) in [("q", &self.q), ("tag", &self.tag)] {
             if text.as_ref().is_some_and(|text| text.chars().count() > LONGEST) {
@@ -47,15 +51,26 @@ impl Question {
             text: self.q.clone(),
             state: query::word("state", self.state.as_deref(), known)?,
             tag: self.tag.clone(),
+            events: query::word("events", self.events.as_deref(), |word| {
+                [("on", true), ("off", false)]
+                    .into_iter()
+                    .find_map(|(known, on)| (known == word).then_some(on))
+            })?,
+            silent_at: query::word("silent", self.silent.as_deref(), |word| (word == "yes").then_some(now))?,
             order: InstanceOrder::Newest,
-            ..InstanceQuestion::default()
         })
     }
 
     /// Without limit and cursor, always in the same order.
     fn written(&self) -> String {
         let mut written = form_urlencoded::Serializer::new("api".to_owned());
-        for (name, value) in [("state", &self.state), ("q", &self.q), ("tag", &self.tag)] {
+        for (name, value) in [
+            ("state", &self.state),
+            ("q", &self.q),
+            ("tag", &self.tag),
+            ("events", &self.events),
+            ("silent", &self.silent),
+        ] {
             if let Some(value) = value {
                 written.append_pair(name, value);
             }
@@ -77,7 +92,7 @@ pub async fn list(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let question: Question = query(&request)?;
-    let (meant, written, key) = (question.read()?, question.written(), &app.config.secret_key);
+    let (meant, written, key) = (question.read(app.clock.now())?, question.written(), &app.config.secret_key);
     let limit = query::limit(question.limit.as_deref())?;
     let cursor = |text: &str| {
         let wrong = Failure::Parameter("cursor".to_owned(), "is no cursor of this list");
@@ -89,9 +104,4 @@ pub async fn list(
         items: found.items.iter().map(Instance::from).collect(),
         next: found.next.map(|place| write_cursor(key, &written, &place)),
     }))
-}
-
-/// An instance as the API writes it.
-pub fn written(instance: &elements::Instance) -> String {
-    serde_json::to_string(&Instance::from(instance)).unwrap_or_default()
 }

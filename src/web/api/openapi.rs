@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::document::Once;
-use super::{deliveries, endpoints, events, instance, instances, invites};
+use super::{amend, audiences, deliveries, endpoints, events, instance, instances, invites};
 use crate::web::failure::Problem;
 
 #[derive(OpenApi)]
@@ -21,7 +21,8 @@ use crate::web::failure::Problem;
     paths(
         document, events::list, events::one, endpoints::list, endpoints::create, endpoints::delete, deliveries::list,
         deliveries::redeliver, invites::list, invites::create, invites::revoke, instance::one, instance::timeline,
-        instance::check, instance::pause, instance::resume, instance::reconnect_link, instance::disconnect, instances::list
+        instance::check, instance::pause, instance::resume, instance::reconnect_link, instance::missed_events, instance::disconnect, instances::list, amend::amend,
+        audiences::list, audiences::report, endpoints::switch_on
     ),
     components(schemas(Problem)),
     modifiers(&Keys, &Once)

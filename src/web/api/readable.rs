@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde_json::{Map, Value};
 
-use super::openapi;
+use super::{idempotency, openapi};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::view::{Frame, Page};
@@ -17,7 +17,14 @@ struct ApiPage {
     frame: Frame,
     routes: Vec<RouteView>,
     shapes: Vec<Shape>,
+    /// What every route that needs a key may answer; said once.
+    common: Vec<Answer>,
+    /// The header that every POST may carry; said once.
+    once: Option<Field>,
 }
+
+/// Status, what it means, and the name of what is answered.
+type Answer = (String, String, Option<String>);
 
 /// One method of one path.
 struct RouteView {
@@ -28,8 +35,8 @@ struct RouteView {
     parameters: Vec<Field>,
     /// The name of what is sent.
     body: Option<String>,
-    /// Status, what it means, and the name of what is answered.
-    answers: Vec<(String, String, Option<String>)>,
+    needs_key: bool,
+    answers: Vec<Answer>,
     example: String,
 }
 
@@ -50,8 +57,10 @@ struct Field {
 pub async fn readable(app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
     let document = serde_json::from_str(openapi::written()).unwrap_or_default();
     let origin = app.config.public_url.origin();
-    let page = ApiPage { frame: app.frame(), routes: routes(&document, &origin), shapes: shapes(&document) };
-    page.show()
+    let mut routes = routes(&document, &origin);
+    let common = common(&mut routes);
+    let once = routes.iter_mut().filter_map(RouteView::without_the_header_of_every_post).last();
+    ApiPage { frame: app.frame(), routes, shapes: shapes(&document), common, once }.show()
 }
 
 fn object<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
@@ -72,7 +81,23 @@ fn routes(document: &Value, origin: &str) -> Vec<RouteView> {
     all.map(|(path, method, route)| RouteView::of(&path, &method, &route, origin)).collect()
 }
 
+/// Takes out of each route what all that need a key may answer.
+fn common(routes: &mut [RouteView]) -> Vec<Answer> {
+    let with_key = || routes.iter().filter(|route| route.needs_key);
+    let mut common = with_key().next().map(|route| route.answers.clone()).unwrap_or_default();
+    common.retain(|answer| with_key().all(|route| route.answers.contains(answer)));
+    for route in routes.iter_mut().filter(|route| route.needs_key) {
+        route.answers.retain(|answer| !common.contains(answer));
+    }
+    common
+}
+
 impl RouteView {
+    fn without_the_header_of_every_post(&mut self) -> Option<Field> {
+        let place = self.parameters.iter().position(|field| field.name == idempotency::NAME)?;
+        Some(self.parameters.remove(place))
+    }
+
     fn of(path: &str, method: &str, route: &Value, origin: &str) -> Self {
         let parameters = route.get("parameters").and_then(Value::as_array).into_iter().flatten();
         let field = |one: &Value| Field {
@@ -91,6 +116,7 @@ impl RouteView {
             example: example(&method, &format!("{origin}{path}"), body.is_some()),
             parameters: parameters.map(field).collect(),
             answers: object(route, "responses").map(answer).collect(),
+            needs_key: route.pointer("/security/0/key").is_some(),
             path: path.to_owned(),
             method,
             what,

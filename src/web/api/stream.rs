@@ -8,8 +8,8 @@ use actix_web::web::Bytes;
 use futures_util::stream;
 use tokio::time::Instant;
 
-use super::events::Event;
 use super::waiting::Reader;
+use crate::representation::Event;
 use crate::web::failure::Failure;
 use crate::web::view::event_stream;
 

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::events::{NotRegistered, UnknownRecipient};
-use crate::onboarding::{NotAmended, NotCompared, NotDisconnected, NotDone};
+use crate::onboarding::{NotAmended, NotCompared, NotDisconnected, NotDone, NotListed};
 
 impl From<NotDisconnected> for Failure {
     fn from(error: NotDisconnected) -> Self {
@@ -30,9 +30,19 @@ impl From<NotAmended> for Failure {
     fn from(error: NotAmended) -> Self {
         match error {
             NotAmended::Unknown => Self::NotFound,
-            NotAmended::Unfit(why) => Self::Field("name or tags", why.to_owned()),
+            NotAmended::Unfit { field, why } => Self::Field(field, why.to_owned()),
             NotAmended::AsItStands(state) => Self::Conflict(state),
             NotAmended::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<NotListed> for Failure {
+    fn from(error: NotListed) -> Self {
+        match error {
+            NotListed::AsItStands(state) => Self::Conflict(state),
+            NotListed::Upstream(error) => Self::Upstream(error.to_string()),
+            NotListed::Storage(error) => Self::Storage(error),
         }
     }
 }

@@ -86,6 +86,7 @@ fn word(method: &Method, route: &str) -> String {
     match (places.next_back(), method.as_str(), one) {
         (Some(done), _, one) => format!("{}.{done}", one.as_deref().unwrap_or(subject)),
         (None, "DELETE", Some(one)) => format!("{one}.delete"),
+        (None, "PATCH", Some(one)) => format!("{one}.amend"),
         (None, _, Some(one)) => format!("{one}.create"),
         (None, _, None) => subject.to_owned(),
     }
@@ -102,6 +103,8 @@ mod tests {
             (Method::POST, "/admin/endpoints", "endpoint.create"),
             (Method::POST, "/admin/endpoints/{id}/switch-on", "endpoint.switch-on"),
             (Method::DELETE, "/api/v1/endpoints/{id}", "endpoint.delete"),
+            (Method::PATCH, "/api/v1/instances/{id}", "instance.amend"),
+            (Method::POST, "/admin/bulk/pause", "bulk.pause"),
             (Method::POST, "/api/v1/deliveries/{id}/redeliver", "delivery.redeliver"),
             (Method::POST, "/admin/redeliveries", "redelivery.create"),
             (Method::POST, "/admin/reconcile", "reconcile"),

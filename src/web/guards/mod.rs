@@ -14,7 +14,7 @@ mod throttle;
 pub use act::Place;
 pub use api_key::{ApiKey, KeyRefused, Needs, Read, Write};
 pub use invite_link::InviteLink;
-pub use operator::{OwnAffairs, SESSION_LIMITS, SignedIn};
+pub use operator::{MayAct, OwnAffairs, SESSION_LIMITS, SignedIn};
 pub use rate_limit::{Admitted, RateLimit};
 pub use reconnect_link::ReconnectLink;
 pub use same_origin::{same_origin, taken_by_programs};

@@ -22,6 +22,9 @@ pub const SESSION_LIMITS: SessionLimits =
 /// An operator with an open session, who may do what this route does: look with GET, act with anything else.
 pub struct SignedIn(OpenSession);
 
+/// An operator who may act, for pages that are forms: a viewer is told so before anything is filled in.
+pub struct MayAct;
+
 /// Anybody with an open session, in a matter of their own: password and sessions. Recorded like every act.
 pub struct OwnAffairs(OpenSession);
 
@@ -85,6 +88,18 @@ impl FromRequest for SignedIn {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let session = admit(request, payload, Affair::Everybodys);
         Box::pin(async move { session.await.map(Self) })
+    }
+}
+
+impl FromRequest for MayAct {
+    type Error = Failure;
+    type Future = Admission<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = admit(request, payload, Affair::Everybodys);
+        Box::pin(async move {
+            if session.await?.role == Role::Operator { Ok(Self) } else { Err(Failure::ViewersLook) }
+        })
     }
 }
 

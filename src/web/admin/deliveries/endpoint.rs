@@ -10,7 +10,7 @@ use super::{ENDPOINTS, endpoint_badge, endpoint_page, why_off};
 use crate::storage::{Endpoint, EndpointState};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
-use crate::web::guards::SignedIn;
+use crate::web::guards::{MayAct, SignedIn};
 use crate::web::view::{Frame, Moment, Page, see_other};
 
 #[derive(Template)]
@@ -47,13 +47,13 @@ async fn found(app: &Gangway, id: &str) -> Result<Endpoint, Failure> {
 
 /// `GET /admin/endpoints/{id}`
 pub async fn endpoint(
-    _: SignedIn,
+    by: SignedIn,
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let endpoint = found(&app, &id).await?;
     EndpointPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: ENDPOINTS,
         id: endpoint.id.to_string(),
         page: endpoint_page(&endpoint),
@@ -86,7 +86,7 @@ pub async fn switch_on(
 
 /// `GET /admin/endpoints/{id}/delete`
 pub async fn delete_form(
-    _: SignedIn,
+    _: MayAct,
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {

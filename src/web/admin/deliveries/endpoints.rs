@@ -61,13 +61,13 @@ struct Draft {
 pub type Sent = Vec<(String, String)>;
 
 /// `GET /admin/endpoints`
-pub async fn endpoints(_: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
-    page(&app, Draft::default(), None).await?.show()
+pub async fn endpoints(by: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+    page(&app, &by, Draft::default(), None).await?.show()
 }
 
 /// `POST /admin/endpoints`
 pub async fn register(
-    _: SignedIn,
+    by: SignedIn,
     sent: web::Form<Sent>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -87,13 +87,19 @@ pub async fn register(
             Err(NotRegistered::Storage(error)) => return Err(error.into()),
         },
     };
-    let page = page(&app, draft, Some(refused)).await?;
+    let page = page(&app, &by, draft, Some(refused)).await?;
     page.show_with(&mut HttpResponse::build(StatusCode::UNPROCESSABLE_ENTITY))
 }
 
-async fn page(app: &Gangway, draft: Draft, error: Option<String>) -> Result<EndpointsPage, Failure> {
+async fn page(
+    app: &Gangway,
+    by: &SignedIn,
+    draft: Draft,
+    error: Option<String>,
+) -> Result<EndpointsPage, Failure> {
     let rows = app.storage.endpoints().await?.into_iter().map(EndpointRow::from).collect();
-    Ok(EndpointsPage { frame: app.frame(), here: ENDPOINTS, rows, draft, types: EventType::ALL, error })
+    let frame = app.frame_for(by.session());
+    Ok(EndpointsPage { frame, here: ENDPOINTS, rows, draft, types: EventType::ALL, error })
 }
 
 /// A form sent twice must not make two of it: each would be sent everything.

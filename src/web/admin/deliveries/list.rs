@@ -85,14 +85,14 @@ impl Filter {
 
 /// `GET /admin/deliveries`
 pub async fn deliveries(
-    _: SignedIn,
+    by: SignedIn,
     filter: web::Query<Filter>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let filter = filter.into_inner();
     let (rows, next) = app.storage.deliveries(filter.read()?, filter.after, ROWS).await?;
     DeliveriesPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: DELIVERIES,
         states: DeliveryState::ALL,
         endpoints: app.storage.endpoints().await?,

@@ -41,14 +41,14 @@ async fn found(app: &Gangway, seq: &str) -> Result<Delivery, Failure> {
 
 /// `GET /admin/deliveries/{seq}`
 pub async fn delivery(
-    _: SignedIn,
+    by: SignedIn,
     seq: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let one = found(&app, &seq).await?;
     let attempts = app.storage.attempts(one.seq).await?;
     DeliveryPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: DELIVERIES,
         message_id: message_id(&one.fingerprint),
         instance_link: format!("/admin/instances/{}", one.instance),

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::DELIVERIES;
 use super::list::Filter;
 use crate::entropy::fresh_id;
-use crate::storage::{Again, DeliveryState, Endpoint, Redelivery, RedeliveryState};
+use crate::storage::{Again, DeliveryState, Endpoint, Redelivery, RunState};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
-use crate::web::guards::SignedIn;
+use crate::web::guards::{MayAct, SignedIn};
 use crate::web::view::{Frame, Moment, Page, see_other};
 
 /// So many of the latest are listed.
@@ -92,17 +92,17 @@ impl Wish {
 }
 
 /// `GET /admin/redeliveries`
-pub async fn redeliveries(_: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
+pub async fn redeliveries(by: SignedIn, app: web::Data<Gangway>) -> Result<HttpResponse, Failure> {
     let endpoints = app.storage.endpoints().await?;
     let rows = app.storage.redeliveries(LISTED).await?;
     let rows: Vec<_> = rows.iter().map(|one| RedeliveryRow::of(one, &endpoints)).collect();
     let running = rows.iter().any(|row| row.running);
-    RedeliveriesPage { frame: app.frame(), here: DELIVERIES, rows, running }.show()
+    RedeliveriesPage { frame: app.frame_for(by.session()), here: DELIVERIES, rows, running }.show()
 }
 
 /// `GET /admin/redeliveries/new`: counts, and asks.
 pub async fn new_redelivery(
-    _: SignedIn,
+    _: MayAct,
     wish: web::Query<Wish>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -162,12 +162,16 @@ impl RedeliveryRow {
             Some(known) => format!(" to {}", known.url),
             None => " to an endpoint that is deleted".to_owned(),
         });
-        let state = filter.state.map_or("all", DeliveryState::as_str);
+        let which = match filter.state {
+            Some(DeliveryState::Failed) => "What had failed",
+            Some(DeliveryState::Delivered) => "What had been delivered",
+            _ => "What had failed or been delivered",
+        };
         Self {
             at: one.created_at.into(),
-            what: format!("{state} deliveries{}", to.unwrap_or_default()),
+            what: format!("{which}{}", to.unwrap_or_default()),
             state: one.state.as_str(),
-            running: one.state == RedeliveryState::Running,
+            running: one.state == RunState::Running,
             stop: format!("/admin/redeliveries/{}/stop", one.id),
             asked: one.asked,
             total: one.total,

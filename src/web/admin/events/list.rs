@@ -53,7 +53,7 @@ pub(super) struct RowView {
 
 /// `GET /admin/events`
 pub async fn events(
-    _: SignedIn,
+    by: SignedIn,
     query: web::Query<Query>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -61,7 +61,7 @@ pub async fn events(
     let (filter, key) = (query.filter()?, &app.config.secret_key);
     let page = app.storage.events(&filter, query.start(key)?, ROWS).await?;
     EventsPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         types: EventType::ALL,
         filtered: query.filters(),

@@ -89,14 +89,14 @@ struct Open {
 
 /// `GET /admin/events/live`: the newest events, and the stream that goes on from there.
 pub async fn live(
-    _: SignedIn,
+    by: SignedIn,
     look: web::Query<Look>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let items = app.storage.events(&EventFilter::default(), None, ROWS).await?.items;
     let newest = items.first().map_or(EventId::START, |row| row.id);
     let rows = items.into_iter().map(RowView::from).collect();
-    LivePage { frame: app.frame(), here: HERE, rows, newest, paused: look.paused }.show()
+    LivePage { frame: app.frame_for(by.session()), here: HERE, rows, newest, paused: look.paused }.show()
 }
 
 /// `GET /admin/events/live/feed`: server-sent events, each with the id to go on from.

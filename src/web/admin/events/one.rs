@@ -39,7 +39,7 @@ struct EventPage {
 
 /// `GET /admin/events/{id}`
 pub async fn event(
-    _: SignedIn,
+    by: SignedIn,
     id: web::Path<String>,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
@@ -48,7 +48,7 @@ pub async fn event(
     let deliveries = app.storage.deliveries_of(id.notification()).await?;
     let StoredEvent { row, headers, bytes, head, duplicates, same_id_as, payload_gone } = found;
     EventPage {
-        frame: app.frame(),
+        frame: app.frame_for(by.session()),
         here: HERE,
         id: id.to_string(),
         notification_id: row.notification_id.clone(),
