@@ -59,7 +59,7 @@ async fn fill(pool: &SqlitePool, instances: i64) {
          INSERT INTO instances (id, name, customer, tags, element, reference, browser, signature_key, created_at, state, \
          element_instance_id, events_enabled, connected_at, problem_kind, problem_since, first_event_at, last_event_at, \
          notification_count, last_checked_at, next_check_at, sort_name) \
-         SELECT printf('%08x-%04x-7%03x-8%03x-%012x', at >> 16, at & 65535, h % 4096, h / 4096 % 4096, h * 65537 + i), \
+         SELECT printf('%08x-%04x-7%03x-8%03x-%012x', at >> 16, at & 65535, h % 4096, h / 4096 % 4096, h * 65521 + i), \
          name, customer, tags, 'mailchimpv3', printf('%04X-%04X', h % 65536, h / 65536), x'00', x'00', at, state, \
          CASE WHEN state <> 'failed' THEN 7000000 + i END, \
          CASE WHEN state <> 'failed' THEN state IN ('connected', 'needs_attention') AND i % 200 <> 50 END, \

@@ -1,40 +1,31 @@
 //! Instances as they are looked for. A question of which some part is rare is answered from the rows of that part,
-//! exactly; any other by walking the index of the order asked for, so far as one page may. Nothing here counts or
+//! exactly; any other by walking an index in the order asked for, so far as one page may. Nothing here counts or
 //! sorts a whole table.
 
-use std::fmt;
-use std::str::FromStr;
-
-use sqlx::any::AnyRow;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
+use super::instance_order::{InstanceOrder, InstancePlace};
 use super::instance_words as words;
 use super::instances::{self, COLUMNS};
+use super::statement::{Asked, Value};
 use super::{Storage, StorageError};
 use crate::clock::to_milliseconds;
 use crate::elements::Instance;
 
-/// A part of a question that so many rows fit at most is rare.
-pub(super) const FEW: usize = 500;
-/// So many rows are looked through for one page where nothing is rare; then it says so.
-const LOOKED_THROUGH: usize = 5_000;
-const BATCH: usize = 500;
 /// More words of a text are not looked at.
 const MOST_WORDS: usize = 12;
+const BOUNDS: Bounds = Bounds { few: 500, looked_through: 5_000 };
+/// What `Instance::quiet_since` says, at the time `$now`.
+const SILENT: &str = "state = 'connected' AND notification_count >= 5 AND $now - last_event_at > 86400000 \
+     AND $now - last_event_at > 10 * (last_event_at - first_event_at) / NULLIF(notification_count - 1, 0)";
 
-/// The order of a list; the id decides between equals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum InstanceOrder {
-    /// What needs the operator first, then the newest.
-    #[default]
-    Attention,
-    /// The newest first.
-    Newest,
-    /// By name, whatever its case.
-    Name,
-    /// The latest event first.
-    LastEvent,
+/// How far one page may go.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// A part of a question that so many rows fit at most is rare.
+    pub(super) few: usize,
+    /// So many rows, more than a page has, are looked through where nothing is rare; then the page says so.
+    pub(super) looked_through: usize,
 }
 
 /// Which instances are meant; all that is given must hold.
@@ -53,19 +44,6 @@ pub struct InstanceQuestion {
     /// In this order.
     pub order: InstanceOrder,
 }
-
-/// The place of an instance in an order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct InstancePlace {
-    number: i64,
-    text: String,
-    id: Uuid,
-}
-
-/// A text that is no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a place in a list of instances")]
-pub struct NoPlace;
 
 /// How many there are in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,116 +69,6 @@ pub struct Found {
     pub stopped_after: Option<usize>,
 }
 
-impl InstanceOrder {
-    /// As an expression of columns, the one its index has.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Attention => {
-                "CASE state WHEN 'needs_attention' THEN 8 WHEN 'failed' THEN 7 WHEN 'unknown' THEN 6 WHEN 'provisioning' THEN 5 WHEN 'connected' THEN 4 WHEN 'paused' THEN 3 WHEN 'disconnecting' THEN 2 ELSE 1 END"
-            }
-            Self::Newest => "0",
-            Self::Name => "sort_name",
-            Self::LastEvent => "COALESCE(last_event_at, 0)",
-        }
-    }
-
-    fn upwards(self) -> bool {
-        self == Self::Name
-    }
-
-    fn place(self, instance: &Instance) -> InstancePlace {
-        let number = match self {
-            Self::Attention => rank(instance.state.as_str()),
-            Self::LastEvent => instance.last_event_at.map_or(0, to_milliseconds),
-            Self::Newest | Self::Name => 0,
-        };
-        let text = if self == Self::Name { words::sort_name(&instance.name) } else { String::new() };
-        InstancePlace { number, text, id: instance.id }
-    }
-
-    fn is_after(self, place: &InstancePlace, other: &InstancePlace) -> bool {
-        if self.upwards() { place > other } else { place < other }
-    }
-
-    /// Before every instance there is.
-    fn start(self) -> InstancePlace {
-        match self {
-            Self::Name | Self::Newest => InstancePlace { number: 0, text: String::new(), id: Uuid::max() },
-            Self::Attention | Self::LastEvent => {
-                InstancePlace { number: i64::MAX, text: String::new(), id: Uuid::nil() }
-            }
-        }
-    }
-
-    /// Those with the key `$1` after the id `$2`, `$3` at most.
-    pub(super) fn equals(self) -> String {
-        let (key, after, way) = (self.key(), self.sign(), self.way());
-        format!(
-            "SELECT {COLUMNS} FROM instances WHERE {key} = $1 AND id {after} $2 ORDER BY id {way} LIMIT $3"
-        )
-    }
-
-    /// Those after the key `$1`, `$2` at most.
-    pub(super) fn beyond(self) -> String {
-        let (key, after, way) = (self.key(), self.sign(), self.way());
-        format!(
-            "SELECT {COLUMNS} FROM instances WHERE {key} {after} $1 ORDER BY {key} {way}, id {way} LIMIT $2"
-        )
-    }
-
-    fn sign(self) -> &'static str {
-        if self.upwards() { ">" } else { "<" }
-    }
-
-    fn way(self) -> &'static str {
-        if self.upwards() { "ASC" } else { "DESC" }
-    }
-}
-
-fn rank(state: &str) -> i64 {
-    match state {
-        "needs_attention" => 8,
-        "failed" => 7,
-        "unknown" => 6,
-        "provisioning" => 5,
-        "connected" => 4,
-        "paused" => 3,
-        "disconnecting" => 2,
-        _ => 1,
-    }
-}
-
-impl InstancePlace {
-    /// After the instance with this id, where the newest come first.
-    pub fn after_id(id: Uuid) -> Self {
-        Self { number: 0, text: String::new(), id }
-    }
-
-    /// Of the instance it names.
-    pub fn id(&self) -> Uuid {
-        self.id
-    }
-}
-
-/// `ID.NUMBER.TEXT`
-impl fmt::Display for InstancePlace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{}.{}", self.id, self.number, self.text)
-    }
-}
-
-impl FromStr for InstancePlace {
-    type Err = NoPlace;
-
-    fn from_str(text: &str) -> Result<Self, NoPlace> {
-        let mut parts = text.splitn(3, '.');
-        let mut part = || parts.next().ok_or(NoPlace);
-        let id = part()?.parse().map_err(|_| NoPlace)?;
-        let number = part()?.parse().map_err(|_| NoPlace)?;
-        Ok(Self { number, text: part()?.to_owned(), id })
-    }
-}
-
 /// A part of a question that an index answers.
 #[derive(Debug, Clone)]
 enum Part {
@@ -219,65 +87,98 @@ impl Part {
         }
     }
 
-    fn bounds(&self) -> (&str, &str) {
-        match self {
+    fn bounds(&self) -> Vec<Value> {
+        let (first, end) = match self {
             Self::Everything => ("", "~"),
-            Self::State(state) => (state, state),
-            Self::Words(first, end) => (first, end),
-        }
+            Self::State(state) => (*state, *state),
+            Self::Words(first, end) => (first.as_str(), end.as_str()),
+        };
+        vec![first.into(), end.into()]
+    }
+
+    /// Its rows, where they are few.
+    fn rows(&self) -> Asked {
+        let sql = format!("FROM instances WHERE id IN ({})", self.ids());
+        Asked { sql, values: self.bounds() }
     }
 }
 
-/// What a question means, ready to be held against rows.
+/// What a question means, ready to be asked.
 struct Test<'a> {
     question: &'a InstanceQuestion,
-    words: Vec<String>,
-    tag: Option<String>,
+    /// Each begins a word; a whole tag is a word.
+    words: Vec<Part>,
+    bounds: Bounds,
 }
 
 impl<'a> Test<'a> {
-    fn of(question: &'a InstanceQuestion) -> Self {
-        let words = question.text.as_deref().map(words::words).into_iter().flatten().take(MOST_WORDS);
-        Self { question, words: words.collect(), tag: question.tag.as_deref().map(words::tag_word) }
+    fn of(question: &'a InstanceQuestion, bounds: Bounds) -> Self {
+        let whole = |tag: &str| {
+            let word = words::tag_word(tag);
+            Part::Words(word.clone(), format!("{word}\u{1}"))
+        };
+        let beginning = |word: String| Part::Words(word.clone(), format!("{word}\u{10ffff}"));
+        let text = question.text.as_deref().map(words::words).into_iter().flatten().take(MOST_WORDS);
+        let words = question.tag.as_deref().map(whole).into_iter().chain(text.map(beginning)).collect();
+        Self { question, words, bounds }
     }
 
-    /// A text without a letter or digit is in no instance.
+    /// A text without a letter or digit is in no instance, and only what is connected is silent.
     fn nothing(&self) -> bool {
-        self.words.is_empty() && self.question.text.as_deref().is_some_and(|text| !text.trim().is_empty())
+        let InstanceQuestion { text, state, silent_at, .. } = self.question;
+        let text = text.as_deref().unwrap_or_default();
+        (!text.trim().is_empty() && words::words(text).next().is_none())
+            || (silent_at.is_some() && state.is_some_and(|state| state != "connected"))
     }
 
     fn anything(&self) -> bool {
-        self.words.is_empty() && self.only_state() && self.question.state.is_none()
+        self.only_state() && self.question.state.is_none()
     }
 
     fn only_state(&self) -> bool {
         let InstanceQuestion { events, silent_at, .. } = self.question;
-        self.words.is_empty() && self.tag.is_none() && events.is_none() && silent_at.is_none()
+        self.words.is_empty() && events.is_none() && silent_at.is_none()
+    }
+
+    /// The one they are all in.
+    fn state(&self) -> Option<&'static str> {
+        self.question.state.or(self.question.silent_at.map(|_| "connected"))
     }
 
     fn parts(&self) -> Vec<Part> {
-        let word = |word: &String| Part::Words(word.clone(), format!("{word}\u{10ffff}"));
-        let tag = |tag: &String| Part::Words(tag.clone(), format!("{tag}\u{1}"));
         let state = self.question.state.map(Part::State);
-        self.tag.iter().map(tag).chain(self.words.iter().map(word)).chain(state).collect()
+        let parts: Vec<Part> = self.words.iter().cloned().chain(state).collect();
+        if parts.is_empty() { vec![Part::Everything] } else { parts }
     }
 
-    fn holds(&self, instance: &Instance) -> bool {
+    /// `what` of those among `rows` that are meant; of more rows than may be looked through, the first ones.
+    fn among(&self, rows: Asked, what: &str) -> Asked {
+        let mut asked = rows;
+        let most = self.bounds.looked_through;
+        asked.sql =
+            format!("SELECT {what} FROM (SELECT * {} LIMIT {most}) AS instances WHERE 1 = 1", asked.sql);
         let InstanceQuestion { state, events, silent_at, .. } = self.question;
-        let on = || instance.state.connection().is_some_and(|found| found.events_enabled);
-        state.is_none_or(|state| instance.state.as_str() == state)
-            && events.is_none_or(|events| on() == events)
-            && silent_at.is_none_or(|now| instance.quiet_since(now).is_some())
-            && self.holds_words(instance)
-    }
-
-    fn holds_words(&self, instance: &Instance) -> bool {
-        if self.words.is_empty() && self.tag.is_none() {
-            return true;
+        if let Some(state) = state {
+            let state = asked.value(*state);
+            asked.and(&format!("state = {state}"));
         }
-        let own = words::of(instance);
-        self.tag.as_ref().is_none_or(|tag| own.contains(tag))
-            && self.words.iter().all(|word| own.iter().any(|own| own.starts_with(word)))
+        if let Some(on) = events {
+            asked.and(&format!("COALESCE(events_enabled, 0) {} 0", if *on { "<>" } else { "=" }));
+        }
+        if let Some(now) = silent_at {
+            let now = asked.value(to_milliseconds(*now));
+            asked.and(&SILENT.replace("$now", &now));
+        }
+        for word in &self.words {
+            let bounds: Vec<String> = word.bounds().into_iter().map(|bound| asked.value(bound)).collect();
+            // Neither database makes a join of a count: the order of the rows stays.
+            asked.and(&format!(
+                "(SELECT count(*) FROM instance_words WHERE instance = instances.id AND word >= {} AND word < {}) > 0",
+                bounds.first().map_or("", String::as_str),
+                bounds.last().map_or("", String::as_str),
+            ));
+        }
+        asked
     }
 }
 
@@ -289,27 +190,29 @@ impl Storage {
         after: Option<&InstancePlace>,
         limit: usize,
     ) -> Result<Found, StorageError> {
-        let test = Test::of(question);
+        self.find_instances_within(question, after, limit, BOUNDS).await
+    }
+
+    pub(super) async fn find_instances_within(
+        &self,
+        question: &InstanceQuestion,
+        after: Option<&InstancePlace>,
+        limit: usize,
+        bounds: Bounds,
+    ) -> Result<Found, StorageError> {
+        let test = Test::of(question, bounds);
+        let none = Found { items: Vec::new(), next: None, total: Total::Exactly(0), stopped_after: None };
         if test.nothing() {
-            return Ok(Found {
-                items: Vec::new(),
-                next: None,
-                total: Total::Exactly(0),
-                stopped_after: None,
-            });
+            return Ok(none);
         }
         if test.anything() {
-            let total = self.counted(&Part::Everything).await?;
-            return self.walk(&test, after, limit, total).await;
-        }
-        let mut parts = test.parts();
-        if parts.is_empty() {
-            parts.push(Part::Everything);
+            let total = self.counted(&Part::Everything, bounds.few).await?;
+            return self.walk(&test, after, limit, Found { total, ..none }).await;
         }
         let mut rare: Option<(usize, Part)> = None;
-        for part in parts {
-            let bound = rare.as_ref().map_or(FEW, |(count, _)| *count);
-            if let Total::Exactly(count) = self.counted(&part).await?
+        for part in test.parts() {
+            let bound = rare.as_ref().map_or(bounds.few, |(count, _)| *count);
+            if let Total::Exactly(count) = self.counted(&part, bounds.few).await?
                 && count <= bound
             {
                 rare = Some((count, part));
@@ -318,18 +221,24 @@ impl Storage {
         if let Some((_, part)) = rare {
             return self.pick(&test, &part, after, limit).await;
         }
-        let total = if test.only_state() { Total::MoreThan(FEW) } else { Total::Unknown };
-        self.walk(&test, after, limit, total).await
+        let total = if test.only_state() { Total::MoreThan(bounds.few) } else { Total::Unknown };
+        self.walk(&test, after, limit, Found { total, ..none }).await
     }
 
-    async fn counted(&self, part: &Part) -> Result<Total, StorageError> {
-        let query = format!("SELECT count(*) FROM ({} LIMIT $3) AS few", part.ids());
-        let (first, end) = part.bounds();
-        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(first.to_owned());
-        let query = query.bind(end.to_owned()).bind(i64::try_from(FEW + 1).unwrap_or(i64::MAX));
-        let count: i64 = query.fetch_one(&self.readers).await?;
-        let count = usize::try_from(count).unwrap_or_default();
-        Ok(if count > FEW { Total::MoreThan(FEW) } else { Total::Exactly(count) })
+    async fn counted(&self, part: &Part, few: usize) -> Result<Total, StorageError> {
+        let sql = format!("SELECT count(*) FROM ({} LIMIT {}) AS few", part.ids(), few + 1);
+        let count = self.number(Asked { sql, values: part.bounds() }).await?;
+        Ok(if count > few { Total::MoreThan(few) } else { Total::Exactly(count) })
+    }
+
+    async fn number(&self, asked: Asked) -> Result<usize, StorageError> {
+        let row = asked.rows(&self.readers).await?.pop();
+        let count: i64 = row.map_or(Ok(0), |row| sqlx::Row::try_get(&row, 0))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
+    async fn instances_of(&self, asked: Asked) -> Result<Vec<Instance>, StorageError> {
+        asked.rows(&self.readers).await?.iter().map(instances::read).collect()
     }
 
     /// Out of the rows of a rare part.
@@ -341,98 +250,59 @@ impl Storage {
         limit: usize,
     ) -> Result<Found, StorageError> {
         let order = test.question.order;
-        let query = format!("SELECT {COLUMNS} FROM instances WHERE id IN ({})", part.ids());
-        let (first, end) = part.bounds();
-        let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(first.to_owned()).bind(end.to_owned());
-        let mut placed = Vec::new();
-        for row in query.fetch_all(&self.readers).await? {
-            let instance = instances::read(&row)?;
-            if test.holds(&instance) {
-                placed.push((order.place(&instance), instance));
-            }
+        let total = Total::Exactly(self.number(test.among(part.rows(), "count(*)")).await?);
+        let mut asked = test.among(part.rows(), COLUMNS);
+        if let Some(after) = after {
+            let is_after = order.is_after(after, &mut asked);
+            asked.and(&is_after);
         }
-        placed.sort_by(|(one, _), (other, _)| if order.upwards() { one.cmp(other) } else { other.cmp(one) });
-        let total = Total::Exactly(placed.len());
-        let mut rest = placed
-            .into_iter()
-            .filter(|(place, _)| after.is_none_or(|after| order.is_after(place, after)))
-            .peekable();
-        let (mut items, mut last) = (Vec::new(), None);
-        while items.len() < limit
-            && let Some((place, instance)) = rest.next()
-        {
-            items.push(instance);
-            last = Some(place);
-        }
-        let next = last.filter(|_| rest.peek().is_some());
-        Ok(Found { items, next, total, stopped_after: None })
+        asked.end(&format!("{} LIMIT {}", order.in_order(), limit + 1));
+        let mut found =
+            Found { items: self.instances_of(asked).await?, next: None, total, stopped_after: None };
+        found.cut(order, limit);
+        Ok(found)
     }
 
-    /// Along the index of the order.
+    /// Along an index.
     async fn walk(
         &self,
         test: &Test<'_>,
         after: Option<&InstancePlace>,
         limit: usize,
-        total: Total,
+        mut found: Found,
     ) -> Result<Found, StorageError> {
         let order = test.question.order;
-        let mut place = after.cloned().unwrap_or_else(|| order.start());
-        let mut found = Found { items: Vec::new(), next: None, total, stopped_after: None };
-        let batch = if test.anything() { limit + 1 } else { BATCH.max(limit + 1) };
-        let mut looked_through = 0;
-        loop {
-            let rows = self.beyond_place(order, &place, batch).await?;
-            let last = rows.len() < batch;
-            looked_through += rows.len();
-            for row in rows {
-                let instance = instances::read(&row)?;
-                let here = order.place(&instance);
-                if test.holds(&instance) {
-                    if found.items.len() == limit {
-                        found.next = Some(place);
-                        return Ok(found);
-                    }
-                    found.items.push(instance);
-                }
-                place = here;
-            }
-            if last {
+        for stretch in order.stretches(test.state(), after) {
+            let mut asked = test.among(stretch.clone(), COLUMNS);
+            asked.end(&format!("LIMIT {}", limit + 1 - found.items.len()));
+            found.items.extend(self.instances_of(asked).await?);
+            if found.cut(order, limit) {
                 return Ok(found);
             }
-            if looked_through >= LOOKED_THROUGH {
-                found.next = Some(place);
-                found.stopped_after = Some(looked_through);
+            if !test.anything()
+                && let Some(last) = self.nth(test.bounds.looked_through, stretch).await?
+            {
+                found.next = Some(order.place(&last));
+                found.stopped_after = Some(test.bounds.looked_through);
                 return Ok(found);
             }
         }
+        Ok(found)
     }
 
-    async fn beyond_place(
-        &self,
-        order: InstanceOrder,
-        place: &InstancePlace,
-        limit: usize,
-    ) -> Result<Vec<AnyRow>, StorageError> {
-        let most = |taken| i64::try_from(limit - taken).unwrap_or(i64::MAX);
-        if order == InstanceOrder::Newest {
-            let query = sqlx::query(sqlx::AssertSqlSafe(instances::page_query("")));
-            return Ok(query.bind(place.id.to_string()).bind(most(0)).fetch_all(&self.readers).await?);
-        }
-        let keyed = |sql| {
-            let query = sqlx::query(sqlx::AssertSqlSafe(sql));
-            if order == InstanceOrder::Name {
-                query.bind(place.text.clone())
-            } else {
-                query.bind(place.number)
-            }
-        };
-        let equals = keyed(order.equals()).bind(place.id.to_string()).bind(most(0));
-        let mut rows = equals.fetch_all(&self.readers).await?;
-        if rows.len() < limit {
-            let beyond = keyed(order.beyond()).bind(most(rows.len()));
-            rows.extend(beyond.fetch_all(&self.readers).await?);
-        }
-        Ok(rows)
+    /// Where looking through a stretch stopped, if it has so many.
+    async fn nth(&self, number: usize, stretch: Asked) -> Result<Option<Instance>, StorageError> {
+        let sql = format!("SELECT {COLUMNS} {} LIMIT 1 OFFSET {}", stretch.sql, number - 1);
+        Ok(self.instances_of(Asked { sql, ..stretch }).await?.pop())
+    }
+}
+
+impl Found {
+    /// Leaves `limit`, and answers whether there are more.
+    fn cut(&mut self, order: InstanceOrder, limit: usize) -> bool {
+        let more = self.items.len() > limit;
+        self.items.truncate(limit);
+        self.next = self.items.last().filter(|_| more).map(|last| order.place(last));
+        more
     }
 }

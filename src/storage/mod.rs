@@ -22,6 +22,7 @@ mod event_query;
 mod events;
 mod idempotency;
 mod instance_finding;
+mod instance_order;
 mod instance_row;
 mod instance_words;
 mod instances;
@@ -75,7 +76,8 @@ pub use events::{
     EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
 };
 pub use idempotency::{OnceOnly, Turn};
-pub use instance_finding::{Found, InstanceOrder, InstancePlace, InstanceQuestion, Total};
+pub use instance_finding::{Found, InstanceQuestion, Total};
+pub use instance_order::{InstanceOrder, InstancePlace};
 pub use instances::Page;
 pub use invites::InviteMark;
 pub use missed_events::{Ask, AskOutcome, Fill, FillOutcome, Filled, Hold, MissedEvents, Subscription};

@@ -1,8 +1,8 @@
 //! Statements as values: what most writes are. One alone, or several of which the first decides.
 
-use sqlx::AnyConnection;
-use sqlx::any::AnyArguments;
+use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
+use sqlx::{AnyConnection, AnyPool};
 
 use super::writer::Write;
 
@@ -12,7 +12,15 @@ pub(super) struct Statement {
     values: Vec<Value>,
 }
 
+/// A question that is put together, with its values.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
+}
+
 /// A value of one of the three types of column there are.
+#[derive(Clone)]
 pub(super) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),
@@ -34,6 +42,30 @@ impl Statement {
     pub(super) async fn execute(&self, connection: &mut AnyConnection) -> sqlx::Result<u64> {
         let bound = self.values.iter().fold(sqlx::query(self.sql), Value::bound);
         Ok(bound.execute(connection).await?.rows_affected())
+    }
+}
+
+impl Asked {
+    /// The placeholder of the next value.
+    pub(super) fn value(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    /// One condition more.
+    pub(super) fn and(&mut self, condition: &str) {
+        self.end(&format!("AND {condition}"));
+    }
+
+    /// What comes after.
+    pub(super) fn end(&mut self, clause: &str) {
+        self.sql.push(' ');
+        self.sql.push_str(clause);
+    }
+
+    pub(super) async fn rows(self, readers: &AnyPool) -> sqlx::Result<Vec<AnyRow>> {
+        let query = sqlx::query(sqlx::AssertSqlSafe(self.sql));
+        self.values.iter().fold(query, Value::bound).fetch_all(readers).await
     }
 }
 

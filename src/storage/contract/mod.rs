@@ -16,6 +16,7 @@ mod onboarding;
 mod open_acts;
 mod open_work;
 mod operators;
+mod questions;
 mod receiving;
 mod sqlite;
 mod timelines;
