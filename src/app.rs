@@ -25,7 +25,7 @@ use crate::oauth::State;
 use crate::onboarding::{Onboarding, Rooms};
 use crate::seal::Sealer;
 use crate::storage::Storage;
-use crate::web::{Assets, Console, Gangway, Metrics, RateLimit, SecurityHeaders, Waiting};
+use crate::web::{Assets, Console, Fresh, Gangway, Metrics, RateLimit, SecurityHeaders, Waiting};
 
 /// Onboardings under way may take so long to end; what is left is recovery's at the next start.
 const GRACE: Duration = Duration::from_secs(10);
@@ -230,6 +230,7 @@ async fn assemble(config: Config, surroundings: Surroundings) -> anyhow::Result<
         headers: SecurityHeaders::new(&leads_to(&config, &mailchimp), config.public_url.is_https()),
         mailchimp,
         cloud_elements,
+        lists: Fresh::new(config.limits.lists_kept),
         console: Console::new(config.admin_password_hash.clone()),
         rate_limit: RateLimit::new(config.rate_limit_per_minute, config.trusted_proxies.clone()),
         assets: Assets::new(config.face.accent),

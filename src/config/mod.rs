@@ -122,6 +122,8 @@ pub struct Limits {
     pub body_deadline: Duration,
     /// How long the callback waits for the instance before it shows progress.
     pub callback_patience: Duration,
+    /// How long a page of a list may be shown again as it was; zero: never.
+    pub lists_kept: Duration,
     /// One attempt at an endpoint, from the connection to the end of its answer.
     pub delivery_deadline: Duration,
 }
@@ -134,6 +136,7 @@ impl Default for Limits {
             head_deadline: Duration::from_secs(10),
             body_deadline: Duration::from_secs(10),
             callback_patience: Duration::from_secs(2),
+            lists_kept: Duration::from_millis(100),
             delivery_deadline: Duration::from_secs(15),
         }
     }

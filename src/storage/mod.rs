@@ -124,6 +124,12 @@ impl Storage {
         Ok(())
     }
 
+    /// Goes up with everything that this process writes: what was read since then stands as it was read, unless another
+    /// process wrote.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
     /// Writes a row of its own, durably, and reads it back.
     pub async fn try_out(&self) -> Result<(), StorageError> {
         const TRIED: &str = "tried_out";

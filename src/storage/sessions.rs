@@ -46,6 +46,13 @@ pub struct OpenSession {
     pub agent: Option<String>,
 }
 
+impl OpenSession {
+    /// Whether they may act, or only look.
+    pub fn may_act(&self) -> bool {
+        self.role == Role::Operator
+    }
+}
+
 /// Unused for `idle`, or older than `longest`, a session has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionLimits {

@@ -4,7 +4,7 @@
 //! acknowledged any more: what the disk has by then, nobody can tell.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -135,6 +135,11 @@ impl Writer {
         self.disk.has_failed()
     }
 
+    /// How many groups of writes were brought to the disk, or tried.
+    pub(super) fn commits(&self) -> u64 {
+        self.disk.commits.load(Ordering::SeqCst)
+    }
+
     /// Takes no more writes, does those that wait, and ends.
     pub(super) async fn close(&self) {
         self.closing.cancel();
@@ -158,13 +163,16 @@ impl Checkpoints {
     }
 }
 
-/// Whether the disk has ever failed to sync.
+/// What the disk has been given, and whether it has ever failed to sync.
 #[derive(Clone, Default)]
-struct Disk(Arc<AtomicBool>);
+struct Disk {
+    failed: Arc<AtomicBool>,
+    commits: Arc<AtomicU64>,
+}
 
 impl Disk {
     fn has_failed(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.failed.load(Ordering::SeqCst)
     }
 
     /// Looks whether `error` is a failed sync: SQLite's `SQLITE_IOERR_FSYNC` and its kin. Postgres stops by
@@ -172,7 +180,9 @@ impl Disk {
     fn notice(&self, error: &sqlx::Error) {
         const FAILED_SYNCS: [&str; 2] = ["1034", "1290"];
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        if code.is_some_and(|code| FAILED_SYNCS.contains(&&*code)) && !self.0.swap(true, Ordering::SeqCst) {
+        if code.is_some_and(|code| FAILED_SYNCS.contains(&&*code))
+            && !self.failed.swap(true, Ordering::SeqCst)
+        {
             tracing::error!(target: "gangway::storage", "the disk failed to sync: nothing is acknowledged any more. Check the disk, then restart Gangway");
         }
     }
@@ -250,6 +260,8 @@ async fn attempt(pool: &AnyPool, begin: Begin, disk: &Disk, jobs: &mut [Job]) ->
         return Err(StorageError::DiskFailed);
     }
     let outcome = transaction(pool, begin, jobs).await;
+    // After it is on disk, and before anybody is told.
+    disk.commits.fetch_add(1, Ordering::SeqCst);
     outcome.inspect_err(|error| disk.notice(error)).map_err(StorageError::from)
 }
 

@@ -8,6 +8,7 @@ mod edge;
 mod events;
 mod failure;
 mod finding;
+mod fresh;
 mod guards;
 mod headers;
 mod operations;
@@ -36,6 +37,7 @@ pub use api::{Waiting, idempotency};
 pub use assets::Assets;
 pub use edge::edge;
 use failure::Failure;
+pub use fresh::Fresh;
 pub use guards::{RateLimit, same_origin, session_middleware};
 pub use headers::SecurityHeaders;
 pub use operations::Metrics;
@@ -74,6 +76,8 @@ pub struct Gangway {
     pub assets: Assets,
     /// What every response carries.
     pub headers: SecurityHeaders,
+    /// Pages of lists that were made a moment ago.
+    pub lists: Fresh,
     /// `/metrics`.
     pub metrics: Metrics,
     /// Trips that were started and not written down yet.

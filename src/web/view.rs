@@ -13,7 +13,7 @@ use super::Gangway;
 use super::failure::Failure;
 use crate::mailchimp::PROVIDER;
 use crate::reference::Reference;
-use crate::storage::{OpenSession, Role};
+use crate::storage::OpenSession;
 
 /// The frame around a page.
 pub struct Frame {
@@ -55,7 +55,7 @@ impl Gangway {
 
     /// The frame of a page that everybody in the console may look at.
     pub(super) fn frame_for(&self, by: &OpenSession) -> Frame {
-        Frame { may_act: by.role == Role::Operator, ..self.frame() }
+        Frame { may_act: by.may_act(), ..self.frame() }
     }
 }
 
@@ -99,6 +99,9 @@ pub fn event_stream(events: impl Stream<Item = Result<Bytes, Failure>> + 'static
     HttpResponse::Ok().content_type("text/event-stream; charset=utf-8").streaming(events)
 }
 
+/// Of every page.
+pub const HTML: &str = "text/html; charset=utf-8";
+
 /// A template that is a page.
 pub trait Page: Template + Sized {
     /// The page with status 200.
@@ -108,8 +111,13 @@ pub trait Page: Template + Sized {
 
     /// The page with the status and headers of `response`.
     fn show_with(self, response: &mut HttpResponseBuilder) -> Result<HttpResponse, Failure> {
+        Ok(response.content_type(HTML).body(self.body()?))
+    }
+
+    /// The page itself.
+    fn body(self) -> Result<Bytes, Failure> {
         let body = self.render().map_err(|error| Failure::Internal(format!("template: {error}")))?;
-        Ok(response.content_type("text/html; charset=utf-8").body(body))
+        Ok(body.into())
     }
 }
 

@@ -217,7 +217,12 @@ pub fn config(origin: &str, simulator: &Simulator, folder: &TempDir) -> Config {
         retention: Retention::default(),
         rate_limit_per_minute: 0,
         log: Log { format: LogFormat::Text, level: tracing::Level::INFO },
-        limits: Limits { head_deadline: Duration::from_secs(60), ..Limits::default() },
+        // What a test changes behind Gangway's back it wants to see at once.
+        limits: Limits {
+            head_deadline: Duration::from_secs(60),
+            lists_kept: Duration::ZERO,
+            ..Limits::default()
+        },
         face: Face::default(),
         demo: None,
     }

@@ -238,3 +238,22 @@ async fn a_name_a_customer_and_a_tag_that_are_scripts_run_nowhere() {
         assert_eq!(header("content-disposition"), format!("attachment; filename=\"{file}\""));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_shown_again_until_anything_is_written_and_to_nobody_who_may_not_see_it() {
+    let app = TestApp::with(|config| config.limits.lists_kept = std::time::Duration::from_secs(3600)).await;
+    let (_, result) = app.connected().await;
+    let operator = app.operator().await;
+    let name = async || operator.page("/admin/instances").await.one("tbody th a");
+    let before = name().await;
+    let database = app.database().await;
+    sqlx::query("UPDATE instances SET name = 'Another'").execute(&database).await.unwrap();
+    assert_eq!(name().await, before, "another process wrote that, a moment ago");
+    assert_eq!(operator.page("/admin/instances?sort=newest").await.one("tbody th a"), "Another");
+    operator.form(&format!("/admin{result}/name"), &[("name", "Mine")]).await;
+    assert_eq!(name().await, "Mine", "what this one wrote is there at once");
+    let stranger = app.browser().get("/admin/instances").await;
+    assert_eq!(stranger.status(), StatusCode::SEE_OTHER);
+    operator.form("/admin/sign-out", &[]).await;
+    assert_eq!(operator.get("/admin/instances").await.status(), StatusCode::SEE_OTHER);
+}

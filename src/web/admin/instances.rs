@@ -1,6 +1,6 @@
 //! Every instance in a list, and the search over them. The whole question stands in the address.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::finding::InstanceQuery;
 use crate::web::guards::SignedIn;
-use crate::web::view::{Frame, Moment, Page};
+use crate::web::view::{Frame, HTML, Moment, Page};
 
 const ROWS: usize = 50;
 /// This part of the console.
@@ -107,14 +107,22 @@ impl StateBadge {
 pub async fn instances(
     by: SignedIn,
     query: web::Query<InstanceQuery>,
+    request: HttpRequest,
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
-    let (query, now, key) = (query.into_inner(), app.clock.now(), &app.config.secret_key);
+    let query = query.into_inner();
+    let asked = format!("instances {} {}", by.session().may_act(), request.query_string());
+    let page = app.fresh(asked, async { page(&app, &by, query).await?.body() });
+    Ok(HttpResponse::Ok().content_type(HTML).body(page.await?))
+}
+
+async fn page(app: &Gangway, by: &SignedIn, query: InstanceQuery) -> Result<InstancesPage, Failure> {
+    let (now, key) = (app.clock.now(), &app.config.secret_key);
     let found = app.storage.find_instances(&query.question(now)?, query.start(key)?.as_ref(), ROWS).await?;
     let ids: Vec<Uuid> = found.items.iter().map(|instance| instance.id).collect();
     let waiting = app.storage.waiting_of(&ids).await?;
     let first = InstanceQuery { after: String::new(), ..query.clone() };
-    InstancesPage {
+    Ok(InstancesPage {
         frame: app.frame_for(by.session()),
         here: HERE,
         filtered: query.filters(),
@@ -127,10 +135,9 @@ pub async fn instances(
         csv: first.at("/admin/instances.csv"),
         json: first.at("/admin/instances.json"),
         bulk: InstanceQuery { sort: String::new(), ..first }.at("/admin/bulk/new"),
-        off: deliveries::switched_off(&app).await?,
+        off: deliveries::switched_off(app).await?,
         query,
-    }
-    .show()
+    })
 }
 
 fn in_words(total: Total) -> Option<String> {

@@ -1,5 +1,7 @@
 //! `GET /api/v1/instances`: the instances that are looked for, the newest first.
 
+use actix_web::http::header::ContentType;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -99,9 +101,14 @@ pub async fn list(
         read_cursor(key, &written, text).ok_or(wrong)
     };
     let after = question.cursor.as_deref().map(cursor).transpose()?;
-    let found = app.storage.find_instances(&meant, after.as_ref(), limit).await?;
-    Ok(HttpResponse::Ok().json(List {
-        items: found.items.iter().map(Instance::from).collect(),
-        next: found.next.map(|place| write_cursor(key, &written, &place)),
-    }))
+    let part = app.fresh(format!("api {}", request.query_string()), async {
+        let found = app.storage.find_instances(&meant, after.as_ref(), limit).await?;
+        let part = List {
+            items: found.items.iter().map(Instance::from).collect(),
+            next: found.next.map(|place| write_cursor(key, &written, &place)),
+        };
+        let part = serde_json::to_vec(&part);
+        part.map(Bytes::from).map_err(|error| Failure::Internal(format!("JSON: {error}")))
+    });
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(part.await?))
 }

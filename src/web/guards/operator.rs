@@ -97,9 +97,7 @@ impl FromRequest for MayAct {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let session = admit(request, payload, Affair::Everybodys);
-        Box::pin(async move {
-            if session.await?.role == Role::Operator { Ok(Self) } else { Err(Failure::ViewersLook) }
-        })
+        Box::pin(async move { if session.await?.may_act() { Ok(Self) } else { Err(Failure::ViewersLook) } })
     }
 }
 
