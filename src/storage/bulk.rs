@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::instances::parsed;
 use super::statement::Statement;
-use super::{InstanceOrder, InstancePlace, InstanceQuestion, RunState, Storage, StorageError, Total};
+use super::{InstanceOrder, InstancePlace, InstanceQuestion, RunState, Storage, StorageError};
 use crate::clock::{from_milliseconds, to_milliseconds};
 use crate::elements::{Instance, InstanceState};
 use crate::reference::Reference;
@@ -55,7 +55,7 @@ pub struct Bulk {
     /// How it stands.
     pub state: RunState,
     /// So many were meant when it was asked for.
-    pub total: Total,
+    pub total: Counted,
     /// So many are done. Less than the total at the end, if some changed meanwhile.
     pub done: i64,
     /// Of those, so many for which there is something to say.
@@ -64,6 +64,15 @@ pub struct Bulk {
     pub created_at: OffsetDateTime,
     pub(super) position: Option<InstancePlace>,
     pub(super) step_at: i64,
+}
+
+/// How many instances are meant, as far as somebody counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// So many, at least.
+    pub number: usize,
+    /// And no more.
+    pub exact: bool,
 }
 
 /// An instance for which there is something to say.
@@ -125,30 +134,30 @@ pub(super) const COLUMNS: &str = "id, act, state, asked_by, reference, text, tag
 
 impl Storage {
     /// How many instances of a question an act would be done to.
-    pub async fn count_bulk(&self, act: BulkAct, question: &InstanceQuestion) -> Result<Total, StorageError> {
-        let Some(question) = act.narrowed(question) else { return Ok(Total::Exactly(0)) };
-        let (mut count, mut place) = (0, None);
+    pub async fn count_bulk(
+        &self,
+        act: BulkAct,
+        question: &InstanceQuestion,
+    ) -> Result<Counted, StorageError> {
+        let (mut number, mut place) = (0, None);
+        let Some(question) = act.narrowed(question) else { return Ok(Counted { number, exact: true }) };
         for _ in 0..PAGES {
             let found = self.find_instances(&question, place.as_ref(), PAGE).await?;
-            count += found.items.iter().filter(|instance| act.suits(instance)).count();
+            number += found.items.iter().filter(|instance| act.suits(instance)).count();
             place = found.next;
             if place.is_none() {
-                return Ok(Total::Exactly(count));
+                return Ok(Counted { number, exact: true });
             }
-            if count >= COUNTED {
+            if number >= COUNTED {
                 break;
             }
         }
-        Ok(Total::MoreThan(count))
+        Ok(Counted { number: number.min(COUNTED), exact: false })
     }
 
     /// Begins it; what is made from now on is not meant.
     pub async fn begin_bulk(&self, bulk: &NewBulk, now: OffsetDateTime) -> Result<(), StorageError> {
-        let (total, exact) = match self.count_bulk(bulk.act, &bulk.question).await? {
-            Total::Exactly(count) => (count, true),
-            Total::MoreThan(count) => (count, false),
-            Total::Unknown => (0, false),
-        };
+        let Counted { number, exact } = self.count_bulk(bulk.act, &bulk.question).await?;
         let InstanceQuestion { text, state, tag, events, silent_at, order: _ } = bulk.question.clone();
         let insert = Statement::new(
             "INSERT INTO bulk_acts (id, act, state, asked_by, reference, text, tag, instance_state, events, silent, \
@@ -164,7 +173,7 @@ impl Storage {
         .bind(state.map(str::to_owned))
         .bind(events.map(i64::from))
         .bind(silent_at.is_some())
-        .bind(i64::try_from(total).unwrap_or(i64::MAX))
+        .bind(i64::try_from(number).unwrap_or(i64::MAX))
         .bind(exact)
         .bind(to_milliseconds(now));
         self.writer.write(insert).await.map(drop)
@@ -219,7 +228,7 @@ pub(super) fn read(row: &AnyRow) -> Result<Bulk, StorageError> {
         silent_at: silent.then_some(created_at),
         order: InstanceOrder::Newest,
     };
-    let total = usize::try_from(row.try_get::<i64, _>("total")?).unwrap_or_default();
+    let number = usize::try_from(row.try_get::<i64, _>("total")?).unwrap_or_default();
     let exact = row.try_get::<i64, _>("total_exact")? > 0;
     let position: Option<String> = row.try_get("position")?;
     Ok(Bulk {
@@ -231,7 +240,7 @@ pub(super) fn read(row: &AnyRow) -> Result<Bulk, StorageError> {
             reference: parsed(row, "reference")?,
         },
         state: RunState::parse(&state).ok_or_else(misfit)?,
-        total: if exact { Total::Exactly(total) } else { Total::MoreThan(total) },
+        total: Counted { number, exact },
         done: row.try_get("done")?,
         troubled: row.try_get("troubled")?,
         created_at,

@@ -64,7 +64,7 @@ pub use audience_webhooks::{AudienceWebhook, Looked, Origin};
 pub use audit::{Act, ActFilter};
 pub use authorization_requests::{Claim, ClaimedRequest, Trip};
 pub use back_up::{BackUpError, back_up};
-pub use bulk::{Bulk, BulkAct, NewBulk, TROUBLES, Trouble};
+pub use bulk::{Bulk, BulkAct, Counted, NewBulk, TROUBLES, Trouble};
 pub use bulk_work::BulkStep;
 pub use database_copy::{CopyError, DatabaseCopy};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState};

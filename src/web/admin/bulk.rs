@@ -11,7 +11,7 @@ use super::instances::HERE;
 use crate::entropy::fresh_id;
 use crate::onboarding::BULK_A_SECOND;
 use crate::reference::Reference;
-use crate::storage::{Bulk, BulkAct, InstanceQuestion, NewBulk, RunState, TROUBLES, Total};
+use crate::storage::{Bulk, BulkAct, Counted, InstanceQuestion, NewBulk, RunState, TROUBLES};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
 use crate::web::finding::InstanceQuery;
@@ -39,7 +39,8 @@ struct NewPage {
 struct Offer {
     act: BulkAct,
     verb: &'static str,
-    count: Count,
+    nothing: bool,
+    count: String,
     takes: String,
 }
 
@@ -78,14 +79,8 @@ struct BulkRow {
     link: String,
     stop: String,
     done: i64,
-    count: Count,
+    count: String,
     troubled: i64,
-}
-
-/// How many, as far as somebody counted.
-struct Count {
-    number: usize,
-    exact: bool,
 }
 
 /// Which are meant: as the list says it, without an order or a place.
@@ -116,8 +111,14 @@ pub async fn new_bulk(
     let question = query.question(app.clock.now())?;
     let mut offers = Vec::new();
     for act in BulkAct::ALL {
-        let count = Count::from(app.storage.count_bulk(act, &question).await?);
-        offers.push(Offer { act, verb: verb(act), takes: takes(count.number), count });
+        let count = app.storage.count_bulk(act, &question).await?;
+        offers.push(Offer {
+            act,
+            verb: verb(act),
+            nothing: count == Counted { number: 0, exact: true },
+            takes: takes(count.number),
+            count: counted(count),
+        });
     }
     NewPage {
         frame: app.frame(),
@@ -232,30 +233,18 @@ impl BulkRow {
             link: format!("{PATH}/{id}"),
             stop: format!("{PATH}/{id}/stop"),
             done: bulk.done,
-            count: bulk.total.into(),
+            count: counted(bulk.total),
             troubled: bulk.troubled,
         }
     }
 }
 
-impl From<Total> for Count {
-    fn from(total: Total) -> Self {
-        match total {
-            Total::Exactly(number) => Self { number, exact: true },
-            Total::MoreThan(number) => Self { number, exact: false },
-            Total::Unknown => Self { number: 0, exact: false },
-        }
-    }
-}
-
-impl Count {
-    /// `3`, `more than 10000`
-    fn in_words(&self) -> String {
-        if self.exact { self.number.to_string() } else { format!("more than {}", self.number) }
-    }
-
-    fn nothing(&self) -> bool {
-        self.exact && self.number == 0
+/// `3`, `at least 10000`
+fn counted(Counted { number, exact }: Counted) -> String {
+    match (number, exact) {
+        (number, true) => number.to_string(),
+        (0, false) => "those that fit".to_owned(),
+        (number, false) => format!("at least {number}"),
     }
 }
 
@@ -285,4 +274,22 @@ fn in_words(question: &InstanceQuestion) -> String {
     parts.extend(events.map(|on| format!("with events {}", if on { "on" } else { "off" })));
     parts.extend(silent_at.map(|_| "silent for longer than usual".to_owned()));
     if parts.is_empty() { "Every instance".to_owned() } else { format!("Instances {}", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_counted_to_its_end_is_told_as_at_least_so_many() {
+        let told = |number, exact| counted(Counted { number, exact });
+        assert_eq!(told(0, true), "0");
+        assert_eq!(told(1180, true), "1180");
+        assert_eq!(told(10_000, false), "at least 10000");
+        assert_eq!(told(0, false), "those that fit");
+        assert_eq!(
+            [takes(1), takes(480), takes(10_000)],
+            ["less than a minute", "less than a minute", "about 21 minutes"]
+        );
+    }
 }
