@@ -10,15 +10,14 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::beside;
 use super::output::seconds;
-use super::trail::WHO;
+use super::{beside, trail};
 use crate::api_key::ApiKeySecret;
 use crate::app::Surroundings;
 use crate::config::setting::duration;
 use crate::entropy::fresh_id;
 use crate::representation::Time;
-use crate::storage::{Act, ApiKeyRow, Scope, Storage, TokenHash};
+use crate::storage::{ApiKeyRow, Scope, Storage, TokenHash};
 
 const LONGEST_NAME: usize = 100;
 
@@ -100,7 +99,7 @@ async fn create(
         last_used_at: None,
     };
     let key = ApiKeySecret::draw(&*surroundings.entropy);
-    let act = act(now, "api_key.create", row.name.clone());
+    let act = trail::act(now, "api_key.create", Some(row.name.clone()));
     if !storage.add_api_key(&row, TokenHash::of(key.expose()), act).await? {
         bail!("there is a key named {name:?}; revoke it first, or choose another name");
     }
@@ -149,15 +148,9 @@ async fn list(storage: &Storage, as_json: bool, now: OffsetDateTime) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-/// For the audit trail, where it is written together with the change.
-fn act(at: OffsetDateTime, act: &str, subject: String) -> Act {
-    let (who, act) = (WHO.to_owned(), act.to_owned());
-    Act { at, who, act, subject: Some(subject), address: None, reference: None }
-}
-
 async fn revoke(storage: &Storage, key: &str, now: OffsetDateTime) -> anyhow::Result<ExitCode> {
     let key = key.trim();
-    if storage.revoke_api_key(key, act(now, "api_key.revoke", key.to_owned())).await? {
+    if storage.revoke_api_key(key, trail::act(now, "api_key.revoke", Some(key.to_owned()))).await? {
         eprintln!("Revoked: it opens nothing any more.");
         return Ok(ExitCode::SUCCESS);
     }

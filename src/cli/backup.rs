@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{moment, settings};
+use super::output::seconds;
+use super::settings;
 use crate::app;
 use crate::storage;
 
@@ -24,7 +25,7 @@ pub(super) async fn run(Arguments { file }: Arguments) -> anyhow::Result<ExitCod
         () = stop.cancelled() => anyhow::bail!("stopped; there is no copy"),
     };
     println!("{} is a whole copy, and SECRET_KEY opens it.", file.display());
-    println!("Everything acknowledged before {} is in it.", moment(since));
+    println!("Everything acknowledged before {} is in it.", seconds(Some(since)));
     super::restore::describe(&copy);
     println!("Keep SECRET_KEY apart from it: without the key the instance tokens in it are lost.");
     Ok(ExitCode::SUCCESS)

@@ -25,8 +25,6 @@ mod which;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, Surroundings};
@@ -148,12 +146,6 @@ fn with_commas(number: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// To the second.
-fn moment(at: OffsetDateTime) -> String {
-    let at = at.replace_nanosecond(0).unwrap_or(at);
-    at.format(&Rfc3339).unwrap_or_else(|_| at.to_string())
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.

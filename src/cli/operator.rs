@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::output::{plain, print, print_json, seconds, table};
 use super::{beside, trail};
@@ -71,15 +72,12 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let outcome = match command {
         Command::List { json } => list(&storage, json).await,
         command => match changed(command, &operators, &storage, surroundings.clock.now()).await {
-            Err(error) => match error.downcast::<NotDone>() {
-                Ok(NotDone::Storage(error)) => Err(error.into()),
-                Ok(refused) => {
-                    eprintln!("gangway: {refused} Nothing was changed.");
-                    Ok(ExitCode::FAILURE)
-                }
-                Err(error) => Err(error),
-            },
-            done => done,
+            Ok(code) => Ok(code),
+            Err(NotDone::Storage(error)) => Err(error.into()),
+            Err(refused) => {
+                eprintln!("gangway: {refused} Nothing was changed.");
+                Ok(ExitCode::FAILURE)
+            }
         },
     };
     storage.close().await;
@@ -90,8 +88,8 @@ async fn changed(
     command: Command,
     operators: &Operators<'_>,
     storage: &Storage,
-    now: time::OffsetDateTime,
-) -> anyhow::Result<ExitCode> {
+    now: OffsetDateTime,
+) -> Result<ExitCode, NotDone> {
     let (verb, name) = match &command {
         Command::List { .. } => return Ok(ExitCode::SUCCESS),
         Command::Add { name, .. } => ("operator.add", name),
@@ -100,27 +98,26 @@ async fn changed(
         Command::Role { name, role: Word::Viewer } => ("operator.demoted", name),
         Command::Remove { name } => ("operator.removed", name),
     };
-    let record = trail::record(storage, now, verb, Some(name.trim().chars().take(40).collect()), None);
-    if let Command::Add { name, role } = command {
-        record.await?;
-        return link(operators, &operators.add(&name, role.into()).await?).await;
-    }
-    let Some(one) = storage.operator_named(name.trim()).await? else {
+    let known = storage.operator_named(name.trim()).await?;
+    if known.is_none() && !matches!(command, Command::Add { .. }) {
         eprintln!("There is no operator of this name; `gangway operator list` has them.");
         return Ok(ExitCode::FAILURE);
-    };
-    record.await?;
-    match command {
-        Command::SignInLink { .. } => return link(operators, &one).await,
-        Command::Role { role, .. } => operators.set_role(one.id, role.into()).await?,
-        Command::Remove { .. } => operators.remove(one.id).await?,
-        Command::List { .. } | Command::Add { .. } => {}
+    }
+    trail::record(storage, now, verb, Some(name.trim().chars().take(40).collect()), None).await?;
+    match (command, known) {
+        (Command::Add { name, role }, _) => {
+            return link(operators, &operators.add(&name, role.into()).await?).await;
+        }
+        (Command::SignInLink { .. }, Some(one)) => return link(operators, &one).await,
+        (Command::Role { role, .. }, Some(one)) => operators.set_role(one.id, role.into()).await?,
+        (Command::Remove { .. }, Some(one)) => operators.remove(one.id).await?,
+        (_, None) | (Command::List { .. }, _) => {}
     }
     eprintln!("Done.");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn link(operators: &Operators<'_>, one: &Operator) -> anyhow::Result<ExitCode> {
+async fn link(operators: &Operators<'_>, one: &Operator) -> Result<ExitCode, NotDone> {
     let url = operators.sign_in_link(LinkFor::Operator(one.id)).await?;
     eprintln!("{} chooses a password at this link. It works once, within a day:", one.name);
     println!("{url}");

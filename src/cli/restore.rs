@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use time::macros::format_description;
 
-use super::{moment, settings, with_commas};
+use super::output::seconds;
+use super::{settings, with_commas};
 use crate::app;
 use crate::storage::{self, DatabaseCopy};
 
@@ -51,7 +52,7 @@ pub(super) fn describe(copy: &DatabaseCopy) {
     println!("  size            {} bytes", with_commas(copy.bytes));
     println!("  instances       {}", count(copy.instances));
     if let Some((id, state, at)) = &copy.newest_instance {
-        println!("    the newest    {id}, {state}, made {}", moment(*at));
+        println!("    the newest    {id}, {state}, made {}", seconds(Some(*at)));
     }
     println!("  notifications   {}", count(copy.notifications));
     if let Some((id, instance, at)) = &copy.newest_notification {
@@ -59,7 +60,7 @@ pub(super) fn describe(copy: &DatabaseCopy) {
         println!(
             "    the newest    {}, of instance {instance}, arrived {}",
             id.escape_default(),
-            moment(*at)
+            seconds(Some(*at))
         );
     }
     println!("  sealed values   {}, all open", with_commas(copy.sealed));

@@ -9,15 +9,20 @@ use crate::storage::{Act, Storage, StorageError};
 /// Who acts, as the trail says it.
 pub(super) const WHO: &str = "command line";
 
-/// Writes down that `act` is done to `subject`.
+/// That `act` is done to `subject`, for a write that makes the change and its row in one.
+pub(super) fn act(at: OffsetDateTime, act: &str, subject: Option<String>) -> Act {
+    let (who, act) = (WHO.to_owned(), act.to_owned());
+    Act { at, who, act, subject, address: None, reference: None }
+}
+
+/// Writes it down.
 pub(super) async fn record(
     storage: &Storage,
     at: OffsetDateTime,
-    act: &str,
+    word: &str,
     subject: Option<String>,
     reference: Option<Reference>,
 ) -> Result<(), StorageError> {
     let reference = reference.map(|reference| reference.to_string());
-    let (who, act) = (WHO.to_owned(), act.to_owned());
-    storage.record(Act { at, who, act, subject, address: None, reference }).await
+    storage.record(Act { reference, ..act(at, word, subject) }).await
 }
