@@ -6,7 +6,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::entropy::{Entropy, draw};
+use crate::entropy::{Entropy, fresh_token};
 
 const PREFIX: &str = "gangway_";
 
@@ -16,7 +16,7 @@ pub struct ApiKeySecret(String);
 impl ApiKeySecret {
     /// A fresh one.
     pub fn draw(entropy: &dyn Entropy) -> Self {
-        Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(draw::<32>(entropy))))
+        Self(format!("{PREFIX}{}", fresh_token(entropy)))
     }
 
     /// A text that may be a key; `None` where it certainly is none, which spares a look for it.

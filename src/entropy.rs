@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
@@ -23,6 +25,11 @@ pub fn draw<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
     let mut bytes = [0; N];
     entropy.fill(&mut bytes);
     bytes
+}
+
+/// A fresh token of 256 bits, as it stands in links, headers and cookies: base64 for URLs, without padding.
+pub fn fresh_token(entropy: &dyn Entropy) -> String {
+    URL_SAFE_NO_PAD.encode(draw::<32>(entropy))
 }
 
 /// A fresh UUID v7 (RFC 9562 section 5.7): ascending by time, so that new rows stand at the end of an index.

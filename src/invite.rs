@@ -3,15 +3,13 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::config::ReturnUrls;
 use crate::elements::{LONGEST_TAG, MOST_TAGS, UnfitTags, fit_tags};
-use crate::entropy::{Entropy, draw};
+use crate::entropy::{Entropy, fresh_token};
 
 /// Without another wish a link is good for a week.
 pub const USUAL_LIFETIME: Duration = Duration::from_hours(7 * 24);
@@ -27,7 +25,7 @@ pub struct InviteToken(SecretString);
 impl InviteToken {
     /// A fresh one.
     pub fn draw(entropy: &dyn Entropy) -> Self {
-        Self(URL_SAFE_NO_PAD.encode(draw::<32>(entropy)).into())
+        Self(fresh_token(entropy).into())
     }
 
     /// For the link.

@@ -1,14 +1,12 @@
 //! Who may see the console: added, given another role or a one-time link, and removed. The same acts for the console
 //! and the command line; rows are `storage`'s, passwords and sessions `web`'s.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use time::Duration;
 use uuid::Uuid;
 
 use crate::clock::SharedClock;
 use crate::config::Config;
-use crate::entropy::{Entropy, SharedEntropy, draw, fresh_id};
+use crate::entropy::{SharedEntropy, fresh_id, fresh_token};
 use crate::storage::{FIRST_OPERATOR, LinkFor, Operator, Role, Storage, StorageError, TokenHash};
 
 /// A one-time link works so long.
@@ -40,11 +38,6 @@ pub struct Operators<'a> {
     storage: &'a Storage,
     clock: &'a SharedClock,
     entropy: &'a SharedEntropy,
-}
-
-/// A token of 256 bits, as it stands in links and cookies.
-pub fn fresh_token(entropy: &dyn Entropy) -> String {
-    URL_SAFE_NO_PAD.encode(draw::<32>(entropy))
 }
 
 /// Short, on one line, and nothing that the audit trail could mistake for a program.

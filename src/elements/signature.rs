@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::entropy::{Entropy, draw};
+use crate::entropy::{Entropy, fresh_token};
 
 const SCHEME: &str = "sha256=";
 
@@ -20,7 +20,7 @@ pub struct SignatureKey(String);
 impl SignatureKey {
     /// A fresh key of 256 bits.
     pub fn draw(entropy: &dyn Entropy) -> Self {
-        Self(URL_SAFE_NO_PAD.encode(draw::<32>(entropy)))
+        Self(fresh_token(entropy))
     }
 
     /// The key of 32 bytes that were derived elsewhere.

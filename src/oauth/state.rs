@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::entropy::{Entropy, draw};
+use crate::entropy::{Entropy, fresh_token};
 
 /// 256 random bits. Goes to the authorize URL and nowhere else; Gangway keeps only its hash.
 pub struct State(String);
@@ -16,7 +16,7 @@ pub struct State(String);
 impl State {
     /// A fresh state (RFC 6749 section 10.10 asks for at most 2^-128 to be guessed, better 2^-160).
     pub fn draw(entropy: &dyn Entropy) -> Self {
-        Self(URL_SAFE_NO_PAD.encode(draw::<32>(entropy)))
+        Self(fresh_token(entropy))
     }
 
     /// What a callback brought. Any text is a state; only those drawn here have a known hash.

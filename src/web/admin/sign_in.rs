@@ -11,8 +11,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::console::{Account, Choice};
-use crate::entropy::fresh_id;
-use crate::operators::{NO_NAME, fresh_token, is_name};
+use crate::entropy::{fresh_id, fresh_token};
+use crate::operators::{NO_NAME, is_name};
 use crate::storage::{FIRST_OPERATOR, LinkFor, Opening, Operator, Role, TokenHash};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
