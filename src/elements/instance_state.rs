@@ -86,6 +86,16 @@ impl InstanceState {
         }
     }
 
+    /// What exists upstream and is in use: neither on its way out nor gone.
+    pub fn in_use(&self) -> Option<&Connection> {
+        match self {
+            Self::Connected(connection) | Self::Paused(connection) | Self::NeedsAttention(connection, _) => {
+                Some(connection)
+            }
+            _ => None,
+        }
+    }
+
     /// What is wrong, where something is.
     pub fn problem(&self) -> Option<&Problem> {
         match self {

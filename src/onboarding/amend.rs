@@ -143,21 +143,14 @@ impl Onboarding {
 
     /// `Ok` also where there is nobody to tell.
     async fn tell(&self, instance: &Instance, wanted: Wanted<'_>) -> Result<(), CallError> {
-        match &instance.state {
-            InstanceState::Connected(connection)
-            | InstanceState::Paused(connection)
-            | InstanceState::NeedsAttention(connection, _) => {
-                self.cloud_elements.change(connection.element_instance_id, &wanted).await
-            }
-            _ => Ok(()),
+        match instance.state.in_use() {
+            Some(upstream) => self.cloud_elements.change(upstream.element_instance_id, &wanted).await,
+            None => Ok(()),
         }
     }
 
     async fn tell_tags(&self, instance: &Instance, tags: &[String]) -> Result<(), CallError> {
-        let Some(upstream) = instance.state.connection() else { return Ok(()) };
-        if matches!(instance.state, InstanceState::Disconnected(_)) {
-            return Ok(());
-        }
+        let Some(upstream) = instance.state.in_use() else { return Ok(()) };
         let found = self.cloud_elements.instance(upstream.element_instance_id).await?;
         let found = found.ok_or_else(|| CallError::unclear("it has no instance of this id"))?;
         // Those it was given before are ours to take off; the others are somebody else's.
@@ -183,7 +176,7 @@ impl Onboarding {
         let (id, state) = (instance.id, instance.state.as_str());
         let settled = self.settle(instance, |now| {
             // One on its way out meanwhile is left alone.
-            let next_check = now.state.clone().disconnect().is_ok().then(|| self.clock.now() + check::FIRST);
+            let next_check = now.state.in_use().map(|_| self.clock.now() + check::FIRST);
             let outcome = change(Outcome::of(now.state.clone(), (kind, summary.clone(), reference)));
             (!matches!(now.state, InstanceState::Disconnecting(_)))
                 .then_some(Outcome { next_check, ..outcome })

@@ -89,12 +89,7 @@ impl Onboarding {
         asked: bool,
     ) -> Result<Option<Checked>, StorageError> {
         let Some(instance) = self.storage.instance(id).await? else { return Ok(None) };
-        let connection = match &instance.state {
-            InstanceState::Connected(connection)
-            | InstanceState::Paused(connection)
-            | InstanceState::NeedsAttention(connection, _) => connection.clone(),
-            _ => return Ok(None),
-        };
+        let Some(connection) = instance.state.in_use().cloned() else { return Ok(None) };
         let diagnosis = match self.storage.instance_token(id).await? {
             // Which grant would answer is not certain just now.
             _ if instance.renewing => Diagnosis::Undetermined("a new approval is being worked on".to_owned()),

@@ -10,7 +10,7 @@ use super::instances::parsed;
 use super::statement::Statement;
 use super::{InstanceOrder, InstancePlace, InstanceQuestion, RunState, Storage, StorageError};
 use crate::clock::{from_milliseconds, to_milliseconds};
-use crate::elements::{Instance, InstanceState};
+use crate::elements::InstanceState;
 use crate::reference::Reference;
 
 /// Nobody counts further before something is asked for.
@@ -102,30 +102,15 @@ impl BulkAct {
         Self::ALL.into_iter().find(|known| known.as_str() == word)
     }
 
-    /// Whether there is anything to do with this one.
-    pub(super) fn suits(self, instance: &Instance) -> bool {
-        let state = &instance.state;
-        match self {
-            Self::Check => matches!(
-                state,
-                InstanceState::Connected(_) | InstanceState::Paused(_) | InstanceState::NeedsAttention(..)
-            ),
-            Self::Pause => matches!(state, InstanceState::Connected(_)),
-            Self::Resume => matches!(state, InstanceState::Paused(_)),
-        }
-    }
-
-    /// The question of those in `question` that suit; `None` where none can.
+    /// The question whose instances in use are meant; `None` where none can be.
     pub(super) fn narrowed(self, question: &InstanceQuestion) -> Option<InstanceQuestion> {
         let only = match self {
-            Self::Check => {
-                return Some(InstanceQuestion { order: InstanceOrder::Newest, ..question.clone() });
-            }
-            Self::Pause => "connected",
-            Self::Resume => "paused",
+            Self::Check => question.state,
+            Self::Pause => Some("connected"),
+            Self::Resume => Some("paused"),
         };
-        let same = question.state.is_none_or(|state| state == only);
-        same.then(|| InstanceQuestion { state: Some(only), order: InstanceOrder::Newest, ..question.clone() })
+        let same = question.state.is_none_or(|state| only == Some(state));
+        same.then(|| InstanceQuestion { state: only, order: InstanceOrder::Newest, ..question.clone() })
     }
 }
 
@@ -143,7 +128,7 @@ impl Storage {
         let Some(question) = act.narrowed(question) else { return Ok(Counted { number, exact: true }) };
         for _ in 0..PAGES {
             let found = self.find_instances(&question, place.as_ref(), PAGE).await?;
-            number += found.items.iter().filter(|instance| act.suits(instance)).count();
+            number += found.items.iter().filter(|instance| instance.state.in_use().is_some()).count();
             place = found.next;
             if place.is_none() {
                 return Ok(Counted { number, exact: true });

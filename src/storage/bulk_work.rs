@@ -64,7 +64,7 @@ impl Storage {
         let Found { items, next, .. } = self.find_instances(&question, bulk.position.as_ref(), limit).await?;
         let meant = items
             .iter()
-            .filter(|instance| bulk.asked.act.suits(instance) && instance.created_at <= bulk.created_at);
+            .filter(|instance| instance.state.in_use().is_some() && instance.created_at <= bulk.created_at);
         Ok((meant.map(|instance| instance.id).collect(), next))
     }
 

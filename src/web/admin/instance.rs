@@ -127,7 +127,7 @@ impl Acts {
         let sends = state.connection().is_some_and(|connection| connection.events_enabled);
         let switchable = !instance.renewing;
         Self {
-            alive: state.clone().disconnect().is_ok(),
+            alive: state.in_use().is_some(),
             renewable: renewable(instance).is_ok(),
             connected: matches!(state, InstanceState::Connected(_)),
             pausable: switchable && sends && state.clone().pause().is_ok(),
