@@ -8,11 +8,8 @@
     reason = "a measurement that cannot go on should say where"
 )]
 
-use std::collections::HashMap;
+mod database;
 
-use gangway::app::{Surroundings, sealer};
-use gangway::config::Config;
-use gangway::storage::Storage;
 use sqlx::SqlitePool;
 
 /// Rows for one statement.
@@ -23,13 +20,7 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().expect("DATABASE_FILE");
     let events: i64 = arguments.next().expect("EVENTS").parse().unwrap();
-    let variables: HashMap<String, String> = std::env::vars().collect();
-    let config = Config::from_variables(&variables).expect("settings");
-    let storage =
-        Storage::open(&config.database_url, sealer(&config, &Surroundings::default())).await.unwrap();
-    storage.close().await;
-    let pool = SqlitePool::connect(&format!("sqlite://{file}")).await.unwrap();
-    sqlx::query("PRAGMA synchronous = OFF").execute(&pool).await.unwrap();
+    let (_, pool) = database::fresh(&file).await;
     fill(&pool, events / 10).await;
 }
 

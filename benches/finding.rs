@@ -8,11 +8,8 @@
     reason = "a measurement that cannot go on should say where"
 )]
 
-use std::collections::HashMap;
+mod database;
 
-use gangway::app::{Surroundings, sealer};
-use gangway::config::Config;
-use gangway::storage::Storage;
 use hmac::Mac as _;
 use sqlx::SqlitePool;
 
@@ -21,15 +18,8 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().expect("DATABASE_FILE");
     let instances: i64 = arguments.next().expect("INSTANCES").parse().unwrap();
-    let variables: HashMap<String, String> = std::env::vars().collect();
-    let config = Config::from_variables(&variables).expect("settings");
-    let storage =
-        Storage::open(&config.database_url, sealer(&config, &Surroundings::default())).await.unwrap();
-    storage.close().await;
-    let pool = SqlitePool::connect(&format!("sqlite://{file}")).await.unwrap();
-    for pragma in ["PRAGMA synchronous = OFF", "PRAGMA cache_size = -262144"] {
-        sqlx::query(pragma).execute(&pool).await.unwrap();
-    }
+    let (config, pool) = database::fresh(&file).await;
+    sqlx::query("PRAGMA cache_size = -262144").execute(&pool).await.unwrap();
     fill(&pool, instances).await;
     let middle = "SELECT id FROM instances WHERE state = 'connected' ORDER BY id DESC LIMIT 1 OFFSET $1";
     let id: String = sqlx::query_scalar(middle).bind(instances / 2).fetch_one(&pool).await.unwrap();
