@@ -33,13 +33,9 @@ async fn endpoint(bench: &Bench, wanted: Wanted) -> Uuid {
 async fn store(bench: &Bench, instance: Uuid, id: &str) {
     let body = format!(r#"{{"id":"{id}","message":{{"events":[{{"eventType":"CREATED"}}]}}}}"#).into_bytes();
     let new = NewNotification {
-        instance,
         tags: ["eu".to_owned()].into(),
-        decoded: Notification::decode(&body).ok(),
         headers: r#"[["content-type","text/x"]]"#.into(),
-        body,
-        received_at: NOON,
-        first: None,
+        ..arriving(instance, body)
     };
     assert_eq!(bench.storage.store_notification(new).await.unwrap(), Arrival::Stored);
 }
@@ -49,15 +45,7 @@ async fn what_was_read_back_is_passed_on_once_and_says_so(bench: Bench) {
     let all = endpoint(&bench, Wanted::default()).await;
     let body = br#"{"id":"AX1","notifiedData":[{"eventType":"CREATED"}]}"#.to_vec();
     let decoded = Notification { id: Some("1".into()), events: Vec::new() };
-    let new = || NewNotification {
-        instance,
-        tags: Arc::default(),
-        decoded: Some(decoded.clone()),
-        headers: "[]".into(),
-        body: body.clone(),
-        received_at: NOON,
-        first: None,
-    };
+    let new = || NewNotification { decoded: Some(decoded.clone()), ..arriving(instance, body.clone()) };
     let mut made = bench.storage.deliveries_made();
     assert!(bench.storage.store_read_back(new(), Some("AX1")).await.unwrap());
     assert!(made.has_changed().unwrap(), "whoever passes on is woken");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::elements::{EventType, Notification};
+use crate::elements::EventType;
 
 on_every_database!(
     paging_shows_every_event_once_and_in_order_while_others_arrive,
@@ -34,15 +34,8 @@ async fn store_body(bench: &Bench, instance: Uuid, body: Vec<u8>, received_at: O
 }
 
 async fn store_in(storage: &Storage, instance: Uuid, body: Vec<u8>, received_at: OffsetDateTime) {
-    let new = NewNotification {
-        instance,
-        decoded: Notification::decode(&body).ok(),
-        tags: [].into(),
-        headers: r#"[["content-type","application/json"]]"#.into(),
-        body,
-        received_at,
-        first: None,
-    };
+    let headers = r#"[["content-type","application/json"]]"#.into();
+    let new = NewNotification { headers, received_at, ..arriving(instance, body) };
     assert_eq!(storage.store_notification(new).await.unwrap(), Arrival::Stored);
 }
 

@@ -147,13 +147,9 @@ fn events(object: &str) -> Vec<Event> {
 
 fn read_back(bench: &Bench, instance: Uuid, (id, object): (Option<&str>, &str)) -> NewNotification {
     NewNotification {
-        instance,
-        tags: Arc::default(),
         decoded: Some(Notification { id: id.map(str::to_owned), events: events(object) }),
-        headers: "[]".into(),
-        body: format!("read back {object}").into_bytes(),
-        received_at: NOON,
         first: Some(bench.step("first_event")),
+        ..arriving(instance, format!("read back {object}").into_bytes())
     }
 }
 

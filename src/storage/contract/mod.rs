@@ -32,7 +32,7 @@ use time::macros::datetime;
 
 use super::open::{POSTGRES, SQLITE};
 use super::*;
-use crate::elements::{BrowserHash, Connection, Instance, InstanceState, SignatureKey};
+use crate::elements::{BrowserHash, Connection, Instance, InstanceState, Notification, SignatureKey};
 use crate::entropy::{Entropy, SeededEntropy, SystemEntropy, draw};
 use crate::reference::Reference;
 use crate::seal::SecretKey;
@@ -204,6 +204,19 @@ impl Bench {
 
     pub(super) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.raw().await).await.unwrap()
+    }
+}
+
+/// A notification with this body, as it arrives at noon.
+pub(super) fn arriving(instance: Uuid, body: Vec<u8>) -> NewNotification {
+    NewNotification {
+        instance,
+        tags: Arc::default(),
+        decoded: Notification::decode(&body).ok(),
+        headers: "[]".into(),
+        body,
+        received_at: NOON,
+        first: None,
     }
 }
 

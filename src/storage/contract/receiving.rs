@@ -21,15 +21,7 @@ fn body(id: &str) -> Vec<u8> {
 }
 
 async fn store(bench: &Bench, instance: Uuid, body: Vec<u8>) -> Arrival {
-    let new = NewNotification {
-        instance,
-        tags: Arc::default(),
-        decoded: Notification::decode(&body).ok(),
-        headers: "[]".into(),
-        body,
-        received_at: NOON,
-        first: Some(bench.step("first_event")),
-    };
+    let new = NewNotification { first: Some(bench.step("first_event")), ..arriving(instance, body) };
     bench.storage.store_notification(new).await.unwrap()
 }
 

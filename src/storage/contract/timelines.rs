@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use time::Duration;
 
 use super::*;
-use crate::elements::Notification;
 use crate::webhook::EndpointSecret;
 
 on_every_database!(
@@ -136,16 +135,7 @@ async fn a_reference_number_finds_its_lines_in_every_instance_the_newest_first(b
 /// A notification for one endpoint; answers its delivery.
 async fn delivery(bench: &Bench, endpoint: Uuid, instance: Uuid, id: &str) -> i64 {
     let body = format!(r#"{{"id":"{id}","message":{{"events":[{{"eventType":"CREATED"}}]}}}}"#).into_bytes();
-    let new = NewNotification {
-        instance,
-        tags: Arc::default(),
-        decoded: Notification::decode(&body).ok(),
-        headers: "[]".into(),
-        body,
-        received_at: NOON,
-        first: None,
-    };
-    assert_eq!(bench.storage.store_notification(new).await.unwrap(), Arrival::Stored);
+    assert_eq!(bench.storage.store_notification(arriving(instance, body)).await.unwrap(), Arrival::Stored);
     *bench.storage.due_deliveries(endpoint, NOON, 100).await.unwrap().last().unwrap()
 }
 
