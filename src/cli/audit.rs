@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
-
 use super::beside;
 use super::output::{plain, print, print_json, seconds, table};
-use crate::representation::{List, Time};
+use crate::representation::{List, TrailRow};
 use crate::storage::{Act, ActFilter};
 
 #[derive(clap::Args)]
@@ -28,16 +26,6 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Row {
-    at: Time,
-    who: String,
-    act: String,
-    subject: Option<String>,
-    address: Option<String>,
-    reference: Option<String>,
-}
-
 /// Prints them.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { who, act, limit, cursor, json } = arguments;
@@ -51,15 +39,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(seq, _)| seq.to_string());
     if json {
-        let row = |(_, Act { at, who, act, subject, address, reference })| Row {
-            at: Time::from(at),
-            who,
-            act,
-            subject,
-            address,
-            reference,
-        };
-        print_json(&List { items: found.into_iter().map(row).collect(), next })?;
+        print_json(&List { items: found.into_iter().map(TrailRow::from).collect(), next })?;
         return Ok(ExitCode::SUCCESS);
     }
     let text = |text: &Option<String>| plain(text.as_deref().unwrap_or("-"));

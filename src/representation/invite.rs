@@ -42,8 +42,8 @@ pub struct Invite {
 /// An invite that was just made.
 #[derive(Serialize, ToSchema)]
 pub struct MadeInvite {
-    #[serde(flatten)]
     /// Itself.
+    #[serde(flatten)]
     pub invite: Invite,
     /// The link; shown this once.
     pub url: String,

@@ -1,9 +1,10 @@
-//! What programs read: the JSON of things, the same from the API and from the command line. Shapes alone: what is asked
+//! What programs read: the JSON of things, the same from the API, the exports and the command line. Shapes alone: what is asked
 //! for, and how it is answered, is theirs.
 
 mod event;
 mod instance;
 mod invite;
+mod trail;
 
 use serde::{Serialize, Serializer};
 use time::format_description::well_known::Rfc3339;
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 pub use event::Event;
 pub use instance::{Instance, InstanceWithTimeline, TimelineLine};
 pub use invite::{Invite, MadeInvite};
+pub use trail::TrailRow;
 
 /// A part of a list, and where the next part begins.
 #[derive(Serialize, ToSchema)]

@@ -9,10 +9,10 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
-use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
 use super::formula::made_inert;
+use crate::representation::TrailRow;
 use crate::storage::{Act, ActFilter};
 use crate::web::Gangway;
 use crate::web::failure::Failure;
@@ -145,12 +145,9 @@ pub async fn json_export(
 ) -> Result<HttpResponse, Failure> {
     let mut first = true;
     let items = all(app, sought.filter()?).map(move |act| {
-        let (seq, act) = act?;
+        let item = serde_json::to_string(&TrailRow::from(act?));
+        let item = item.map_err(|error| Failure::Internal(format!("JSON: {error}")))?;
         let comma = if std::mem::take(&mut first) { "" } else { ",\n" };
-        let item = json!({
-            "seq": seq, "at": at(&act), "who": act.who, "act": act.act, "subject": act.subject,
-            "address": act.address, "reference": act.reference,
-        });
         Ok::<_, Failure>(Bytes::from(format!("{comma}{item}")))
     });
     let [begin, end] = [&b"{\"items\": [\n"[..], b"\n]}\n"]
@@ -161,15 +158,11 @@ pub async fn json_export(
         .streaming(begin.chain(items).chain(end)))
 }
 
-fn at(act: &Act) -> String {
-    act.at.format(&Rfc3339).unwrap_or_default()
-}
-
 fn line(seq: i64, act: &Act) -> String {
     let (subject, address, reference) =
         (act.subject.as_deref(), act.address.as_deref(), act.reference.as_deref());
     let mut line = seq.to_string();
-    let moment = at(act);
+    let moment = act.at.format(&Rfc3339).unwrap_or_default();
     for cell in [Some(&*moment), Some(&act.who), Some(&act.act), subject, address, reference] {
         let cell = cell.unwrap_or_default();
         let inert = made_inert(cell);
