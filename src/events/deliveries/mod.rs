@@ -109,6 +109,14 @@ impl Deliveries {
         Ok(deleted)
     }
 
+    /// Switches an endpoint on again, whatever switched it off.
+    pub async fn switch_on(&self, endpoint: Uuid) -> Result<(), StorageError> {
+        if self.storage.switch_on(endpoint).await? {
+            tracing::info!(%endpoint, "an endpoint was switched on");
+        }
+        Ok(())
+    }
+
     /// Asks for a delivery again; answers whether its endpoint takes any and its payload is still there.
     pub async fn redeliver(&self, delivery: i64) -> Result<bool, StorageError> {
         let asked = self.storage.redeliver(delivery, self.clock.now()).await?;

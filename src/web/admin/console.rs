@@ -20,6 +20,7 @@ use crate::web::guards::Throttle;
 
 /// One check takes 19 MiB and some 20 ms; a flood of sign-ins must not take more than this at once.
 const CHECKS_AT_ONCE: usize = 2;
+
 /// Nobody's password: what is checked where nobody has the name.
 static NOBODYS: LazyLock<String> = LazyLock::new(|| {
     let hash = Argon2::default().hash_password_with_salt(b"nobody has this password", &[0; 16]);

@@ -139,10 +139,9 @@ pub async fn switch_on(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let id = id.parse().map_err(|_| Failure::NotFound)?;
-    app.storage.switch_on(id).await?;
+    app.deliveries.switch_on(id).await?;
     let endpoint = app.storage.endpoint(id).await?;
     let endpoint = endpoint.filter(|one| one.state != EndpointState::Deleted).ok_or(Failure::NotFound)?;
-    tracing::info!(endpoint = %id, "an endpoint was switched on");
     Ok(HttpResponse::Ok().json(Endpoint::from(endpoint)))
 }
 

@@ -53,10 +53,10 @@ impl Question {
             text: self.q.clone(),
             state: query::word("state", self.state.as_deref(), known)?,
             tag: self.tag.clone(),
-            events: query::word("events", self.events.as_deref(), |word| {
-                [("on", true), ("off", false)]
-                    .into_iter()
-                    .find_map(|(known, on)| (known == word).then_some(on))
+            events: query::word("events", self.events.as_deref(), |word| match word {
+                "on" => Some(true),
+                "off" => Some(false),
+                _ => None,
             })?,
             silent_at: query::word("silent", self.silent.as_deref(), |word| (word == "yes").then_some(now))?,
             order: InstanceOrder::Newest,

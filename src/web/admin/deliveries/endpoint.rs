@@ -79,8 +79,7 @@ pub async fn switch_on(
     app: web::Data<Gangway>,
 ) -> Result<HttpResponse, Failure> {
     let endpoint = found(&app, &id).await?;
-    app.storage.switch_on(endpoint.id).await?;
-    tracing::info!(endpoint = %endpoint.id, "an endpoint was switched on");
+    app.deliveries.switch_on(endpoint.id).await?;
     Ok(see_other(&endpoint_page(&endpoint)))
 }
 
