@@ -34,8 +34,9 @@ pub(super) fn waiting(count: usize) -> String {
     )
 }
 
+/// The sign keeps SQLite from reading all that is looked at.
 pub(super) const WAITING_IN_ALL: &str = "SELECT CAST(COALESCE(sum(waiting), 0) AS BIGINT) FROM missed_events \
-     WHERE waiting > 0 AND next_look_at IS NOT NULL";
+     WHERE waiting > 0 AND +next_look_at IS NOT NULL";
 
 /// With a transition of its instance: one that exists upstream and works, or could, is looked at; no other.
 pub(super) fn following(after: &Instance, at: OffsetDateTime) -> Statement {

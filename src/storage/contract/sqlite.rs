@@ -188,6 +188,8 @@ async fn stretches(bench: &Bench) -> Vec<String> {
 async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
     use crate::storage::{checks, event_query, instance_words, instances, missed_work, overview};
     let bench = Bench::sqlite().await;
+    let waits = plan(&bench, missed_work::WAITING_IN_ALL).await;
+    assert!(waits.iter().all(|(.., step)| step.contains("missed_events_waiting")), "{waits:?}");
     for query in [
         checks::DUE.to_owned(),
         instances::page_query(""),
