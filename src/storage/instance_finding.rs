@@ -2,22 +2,14 @@
 //! exactly; any other by walking an index in the order asked for, so far as one page may. Nothing here counts or
 //! sorts a whole table.
 
-use time::OffsetDateTime;
-
 use super::instance_order::{InstanceOrder, InstancePlace};
-use super::instance_words as words;
+use super::instance_question::{InstanceQuestion, Meaning, Part};
 use super::instances::{self, COLUMNS};
-use super::statement::{Asked, Value};
+use super::statement::Asked;
 use super::{Storage, StorageError};
-use crate::clock::to_milliseconds;
 use crate::elements::Instance;
 
-/// More words of a text are not looked at.
-const MOST_WORDS: usize = 12;
 const BOUNDS: Bounds = Bounds { few: 500, looked_through: 5_000 };
-/// What `Instance::quiet_since` says, at the time `$now`.
-const SILENT: &str = "state = 'connected' AND notification_count >= 5 AND $now - last_event_at > 86400000 \
-     AND $now - last_event_at > 10 * (last_event_at - first_event_at) / NULLIF(notification_count - 1, 0)";
 
 /// How far one page may go.
 #[derive(Clone, Copy)]
@@ -26,23 +18,6 @@ pub(super) struct Bounds {
     pub(super) few: usize,
     /// So many rows, more than a page has, are looked through where nothing is rare; then the page says so.
     pub(super) looked_through: usize,
-}
-
-/// Which instances are meant; all that is given must hold.
-#[derive(Debug, Clone, Default)]
-pub struct InstanceQuestion {
-    /// Each word of this begins a word of the name, the customer, a tag or an id.
-    pub text: Option<String>,
-    /// In this state.
-    pub state: Option<&'static str>,
-    /// With this tag, whatever its case.
-    pub tag: Option<String>,
-    /// Whether Cloud Elements sends its events.
-    pub events: Option<bool>,
-    /// Silent far longer than usual, at that time.
-    pub silent_at: Option<OffsetDateTime>,
-    /// In this order.
-    pub order: InstanceOrder,
 }
 
 /// How many there are in all.
@@ -69,117 +44,12 @@ pub struct Found {
     pub stopped_after: Option<usize>,
 }
 
-/// A part of a question that an index answers.
-#[derive(Debug, Clone)]
-enum Part {
-    Everything,
-    State(&'static str),
-    /// Words from the first on, and before the second.
-    Words(String, String),
-}
-
-impl Part {
-    fn ids(&self) -> &'static str {
-        match self {
-            Self::Everything => "SELECT id FROM instances WHERE id >= $1 AND id < $2",
-            Self::State(_) => "SELECT id FROM instances WHERE state >= $1 AND state <= $2",
-            Self::Words(..) => "SELECT instance FROM instance_words WHERE word >= $1 AND word < $2",
-        }
-    }
-
-    fn bounds(&self) -> Vec<Value> {
-        let (first, end) = match self {
-            Self::Everything => ("", "~"),
-            Self::State(state) => (*state, *state),
-            Self::Words(first, end) => (first.as_str(), end.as_str()),
-        };
-        vec![first.into(), end.into()]
-    }
-
-    /// Its rows, where they are few.
-    fn rows(&self) -> Asked {
-        let sql = format!("FROM instances WHERE id IN ({})", self.ids());
-        Asked { sql, values: self.bounds() }
-    }
-}
-
-/// What a question means, ready to be asked.
-struct Test<'a> {
-    question: &'a InstanceQuestion,
-    /// Each begins a word; a whole tag is a word.
-    words: Vec<Part>,
+/// One page of what a question means.
+struct Page<'a> {
+    meaning: &'a Meaning<'a>,
+    after: Option<&'a InstancePlace>,
+    limit: usize,
     bounds: Bounds,
-}
-
-impl<'a> Test<'a> {
-    fn of(question: &'a InstanceQuestion, bounds: Bounds) -> Self {
-        let whole = |tag: &str| {
-            let word = words::tag_word(tag);
-            Part::Words(word.clone(), format!("{word}\u{1}"))
-        };
-        let beginning = |word: String| Part::Words(word.clone(), format!("{word}\u{10ffff}"));
-        let text = question.text.as_deref().map(words::words).into_iter().flatten().take(MOST_WORDS);
-        let words = question.tag.as_deref().map(whole).into_iter().chain(text.map(beginning)).collect();
-        Self { question, words, bounds }
-    }
-
-    /// A text without a letter or digit is in no instance, and only what is connected is silent.
-    fn nothing(&self) -> bool {
-        let InstanceQuestion { text, state, silent_at, .. } = self.question;
-        let text = text.as_deref().unwrap_or_default();
-        (!text.trim().is_empty() && words::words(text).next().is_none())
-            || (silent_at.is_some() && state.is_some_and(|state| state != "connected"))
-    }
-
-    fn anything(&self) -> bool {
-        self.only_state() && self.question.state.is_none()
-    }
-
-    fn only_state(&self) -> bool {
-        let InstanceQuestion { events, silent_at, .. } = self.question;
-        self.words.is_empty() && events.is_none() && silent_at.is_none()
-    }
-
-    /// The one they are all in.
-    fn state(&self) -> Option<&'static str> {
-        self.question.state.or(self.question.silent_at.map(|_| "connected"))
-    }
-
-    fn parts(&self) -> Vec<Part> {
-        let state = self.question.state.map(Part::State);
-        let parts: Vec<Part> = self.words.iter().cloned().chain(state).collect();
-        if parts.is_empty() { vec![Part::Everything] } else { parts }
-    }
-
-    /// `what` of those among `rows` that are meant; of more rows than may be looked through, the first ones.
-    fn among(&self, rows: Asked, what: &str) -> Asked {
-        let mut asked = rows;
-        let most = self.bounds.looked_through;
-        asked.sql =
-            format!("SELECT {what} FROM (SELECT * {} LIMIT {most}) AS instances WHERE 1 = 1", asked.sql);
-        let InstanceQuestion { state, events, silent_at, .. } = self.question;
-        if let Some(state) = state {
-            let state = asked.value(*state);
-            asked.and(&format!("state = {state}"));
-        }
-        if let Some(on) = events {
-            asked.and(&format!("COALESCE(events_enabled, 0) {} 0", if *on { "<>" } else { "=" }));
-        }
-        if let Some(now) = silent_at {
-            let now = asked.value(to_milliseconds(*now));
-            asked.and(&SILENT.replace("$now", &now));
-        }
-        for word in &self.words {
-            let bounds: Vec<String> = word.bounds().into_iter().map(|bound| asked.value(bound)).collect();
-            // Neither database makes a join of a count: the order of the rows stays.
-            asked.and(&format!(
-                "(SELECT count(*) FROM instance_words WHERE instance = instances.id AND word >= {} AND word < {}) > 0",
-                bounds.first().map_or("", String::as_str),
-                bounds.last().map_or("", String::as_str),
-            ));
-        }
-        asked
-    }
 }
 
 impl Storage {
@@ -200,17 +70,17 @@ impl Storage {
         limit: usize,
         bounds: Bounds,
     ) -> Result<Found, StorageError> {
-        let test = Test::of(question, bounds);
-        let none = Found { items: Vec::new(), next: None, total: Total::Exactly(0), stopped_after: None };
-        if test.nothing() {
-            return Ok(none);
+        let meaning = Meaning::of(question);
+        let page = Page { meaning: &meaning, after, limit, bounds };
+        if meaning.nothing() {
+            return Ok(Found::none(Total::Exactly(0)));
         }
-        if test.anything() {
+        if meaning.anything() {
             let total = self.counted(&Part::Everything, bounds.few).await?;
-            return self.walk(&test, after, limit, Found { total, ..none }).await;
+            return self.walk(&page, page.stretches(), total).await;
         }
         let mut rare: Option<(usize, Part)> = None;
-        for part in test.parts() {
+        for part in meaning.parts() {
             let bound = rare.as_ref().map_or(bounds.few, |(count, _)| *count);
             if let Total::Exactly(count) = self.counted(&part, bounds.few).await?
                 && count <= bound
@@ -219,10 +89,11 @@ impl Storage {
             }
         }
         if let Some((_, part)) = rare {
-            return self.pick(&test, &part, after, limit).await;
+            return self.pick(&page, &part).await;
         }
-        let total = if test.only_state() { Total::MoreThan(bounds.few) } else { Total::Unknown };
-        self.walk(&test, after, limit, Found { total, ..none }).await
+        let total = if meaning.only_state() { Total::MoreThan(bounds.few) } else { Total::Unknown };
+        let stretches = self.stretches(&page).await?;
+        self.walk(&page, stretches, total).await
     }
 
     async fn counted(&self, part: &Part, few: usize) -> Result<Total, StorageError> {
@@ -237,72 +108,114 @@ impl Storage {
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
-    async fn instances_of(&self, asked: Asked) -> Result<Vec<Instance>, StorageError> {
+    async fn read_instances(&self, asked: Asked) -> Result<Vec<Instance>, StorageError> {
         asked.rows(&self.readers).await?.iter().map(instances::read).collect()
     }
 
+    /// Those with the ids, as `end` says.
+    async fn instances_of(&self, ids: Asked, end: &str) -> Result<Vec<Instance>, StorageError> {
+        let sql = format!("SELECT {COLUMNS} FROM instances WHERE id IN ({}) {end}", ids.sql);
+        self.read_instances(Asked { sql, ..ids }).await
+    }
+
     /// Out of the rows of a rare part.
-    async fn pick(
-        &self,
-        test: &Test<'_>,
-        part: &Part,
-        after: Option<&InstancePlace>,
-        limit: usize,
-    ) -> Result<Found, StorageError> {
-        let order = test.question.order;
-        let total = Total::Exactly(self.number(test.among(part.rows(), "count(*)")).await?);
-        let mut asked = test.among(part.rows(), COLUMNS);
-        if let Some(after) = after {
-            let is_after = order.is_after(after, &mut asked);
-            asked.and(&is_after);
-        }
-        asked.end(&format!("{} LIMIT {}", order.in_order(), limit + 1));
-        let mut found =
-            Found { items: self.instances_of(asked).await?, next: None, total, stopped_after: None };
-        found.cut(order, limit);
+    async fn pick(&self, page: &Page<'_>, part: &Part) -> Result<Found, StorageError> {
+        let (order, limit) = (page.meaning.order(), page.limit);
+        let mut count = page.meaning.among(part.rows(), Some(part));
+        count.sql = format!("SELECT count(*) FROM ({}) AS meant", count.sql);
+        let mut found = Found::none(Total::Exactly(self.number(count).await?));
+        let mut meant = page.meaning.among(part.rows(), Some(part));
+        let after = page.after.map(|after| format!("AND {}", order.is_after(after, &mut meant)));
+        let end = format!("{} {} LIMIT {}", after.unwrap_or_default(), order.in_order(), limit + 1);
+        found.items = self.instances_of(meant, &end).await?;
+        found.cut(page);
         Ok(found)
+    }
+
+    /// What is to be walked: an index in the order asked for, or what was not heard of for long, where that is not much
+    /// more than one page looks through.
+    async fn stretches(&self, page: &Page<'_>) -> Result<Vec<Asked>, StorageError> {
+        let most = page.bounds.looked_through;
+        if let Some(unheard) = page.meaning.unheard()
+            && page.meaning.order().is_of_ids_in_one_state()
+            && let Total::Exactly(_) = self.counted(&unheard, most).await?
+        {
+            return Ok(vec![InstanceOrder::out_of(&unheard, most, page.after)]);
+        }
+        Ok(page.stretches())
     }
 
     /// Along an index.
     async fn walk(
         &self,
-        test: &Test<'_>,
-        after: Option<&InstancePlace>,
-        limit: usize,
-        mut found: Found,
+        page: &Page<'_>,
+        stretches: Vec<Asked>,
+        total: Total,
     ) -> Result<Found, StorageError> {
-        let order = test.question.order;
-        for stretch in order.stretches(test.state(), after) {
-            let mut asked = test.among(stretch.clone(), COLUMNS);
-            asked.end(&format!("LIMIT {}", limit + 1 - found.items.len()));
-            found.items.extend(self.instances_of(asked).await?);
-            if found.cut(order, limit) {
+        let (order, most) = (page.meaning.order(), page.bounds.looked_through);
+        let mut found = Found::none(total);
+        for stretch in stretches {
+            let limit = page.limit + 1 - found.items.len();
+            found.items.extend(self.meant_of(page, stretch.clone(), limit).await?);
+            if found.cut(page) {
                 return Ok(found);
             }
-            if !test.anything()
-                && let Some(last) = self.nth(test.bounds.looked_through, stretch).await?
+            if !page.meaning.anything()
+                && let Some(last) = self.nth(most, stretch).await?
             {
                 found.next = Some(order.place(&last));
-                found.stopped_after = Some(test.bounds.looked_through);
+                found.stopped_after = Some(most);
                 return Ok(found);
             }
         }
         Ok(found)
     }
 
+    async fn meant_of(
+        &self,
+        page: &Page<'_>,
+        stretch: Asked,
+        limit: usize,
+    ) -> Result<Vec<Instance>, StorageError> {
+        if page.is_all_of_a_stretch() {
+            let sql = format!("SELECT {COLUMNS} {} LIMIT {limit}", stretch.sql);
+            return self.read_instances(Asked { sql, ..stretch }).await;
+        }
+        let sql = format!("SELECT id, marks {} LIMIT {}", stretch.sql, page.bounds.looked_through);
+        let mut ids = page.meaning.among(Asked { sql, ..stretch }, None);
+        ids.end(&format!("LIMIT {limit}"));
+        self.instances_of(ids, &page.meaning.order().in_order()).await
+    }
+
     /// Where looking through a stretch stopped, if it has so many.
     async fn nth(&self, number: usize, stretch: Asked) -> Result<Option<Instance>, StorageError> {
-        let sql = format!("SELECT {COLUMNS} {} LIMIT 1 OFFSET {}", stretch.sql, number - 1);
-        Ok(self.instances_of(Asked { sql, ..stretch }).await?.pop())
+        let sql = format!("SELECT id {} LIMIT 1 OFFSET {}", stretch.sql, number - 1);
+        Ok(self.instances_of(Asked { sql, ..stretch }, "").await?.pop())
+    }
+}
+
+impl Page<'_> {
+    /// Whether nothing is asked that the stretches do not decide.
+    fn is_all_of_a_stretch(&self) -> bool {
+        let decided = self.meaning.anything() || self.meaning.order().is_of_ids_in_one_state();
+        self.meaning.only_state() && decided
+    }
+
+    fn stretches(&self) -> Vec<Asked> {
+        self.meaning.order().stretches(self.meaning.state(), self.after)
     }
 }
 
 impl Found {
-    /// Leaves `limit`, and answers whether there are more.
-    fn cut(&mut self, order: InstanceOrder, limit: usize) -> bool {
-        let more = self.items.len() > limit;
-        self.items.truncate(limit);
-        self.next = self.items.last().filter(|_| more).map(|last| order.place(last));
+    fn none(total: Total) -> Self {
+        Self { items: Vec::new(), next: None, total, stopped_after: None }
+    }
+
+    /// Leaves as many as a page has, and answers whether there are more.
+    fn cut(&mut self, page: &Page<'_>) -> bool {
+        let more = self.items.len() > page.limit;
+        self.items.truncate(page.limit);
+        self.next = self.items.last().filter(|_| more).map(|last| page.meaning.order().place(last));
         more
     }
 }

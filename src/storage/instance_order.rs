@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use super::instance_question::Part;
 use super::instance_words as words;
 use super::statement::{Asked, Value};
 use crate::clock::to_milliseconds;
@@ -71,6 +72,21 @@ impl InstanceOrder {
                 equal.into_iter().chain([self.beyond(after)]).collect()
             }
         }
+    }
+
+    /// Whether within one state it is that of the ids.
+    pub(super) fn is_of_ids_in_one_state(self) -> bool {
+        matches!(self, Self::Attention | Self::Newest)
+    }
+
+    /// All of a part that has at most `most`, in the order of their ids.
+    pub(super) fn out_of(part: &Part, most: usize, after: Option<&InstancePlace>) -> Asked {
+        let mut asked = part.rows();
+        // With a limit it stays what is read first.
+        asked.sql = format!("FROM ({} LIMIT {most}) AS few", asked.sql);
+        let id = asked.value(after.map_or(Uuid::max(), |after| after.id));
+        asked.end(&format!("WHERE id < {id} ORDER BY id DESC"));
+        asked
     }
 
     fn of_state(state: &str, after: Option<&InstancePlace>) -> Asked {

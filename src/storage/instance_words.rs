@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::try_join_all;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
+use super::instance_marks;
 use super::instances::{self, COLUMNS};
 use super::statement::{Deciding, Statement};
 use super::{Storage, StorageError};
@@ -17,7 +20,7 @@ const MOST: usize = 128;
 /// So many rows from before are filled in at once.
 const BATCH: i64 = 500;
 
-pub(super) const WITHOUT_WORDS: &str = "SELECT id FROM instances WHERE sort_name = '' ORDER BY id LIMIT $1";
+pub(super) const NOT_FILLED_IN: &str = "SELECT id FROM instances WHERE marks = -1 ORDER BY id LIMIT $1";
 
 /// What the words of a text are: its runs of letters and digits.
 pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
@@ -49,12 +52,16 @@ pub(super) fn of(instance: &Instance) -> BTreeSet<String> {
     instance.tags.iter().map(|tag| tag_word(tag)).chain(texts.flat_map(words)).take(MOST).collect()
 }
 
-/// Writes the words of an instance as it is now.
+/// Writes the words of an instance as it is now, and what it is told by.
 pub(super) fn following(instance: &Instance) -> Vec<Statement> {
-    let name = Statement::new("UPDATE instances SET sort_name = $2 WHERE id = $1");
+    let words = of(instance);
+    let told_by = Statement::new("UPDATE instances SET sort_name = $2, marks = $3 WHERE id = $1")
+        .bind(instance.id)
+        .bind(sort_name(&instance.name))
+        .bind(instance_marks::of(instance, &words));
     let gone = Statement::new("DELETE FROM instance_words WHERE instance = $1").bind(instance.id);
-    let mut all = vec![name.bind(instance.id).bind(sort_name(&instance.name)), gone];
-    all.extend(of(instance).into_iter().map(|word| {
+    let mut all = vec![told_by, gone];
+    all.extend(words.into_iter().map(|word| {
         let one = Statement::new("INSERT INTO instance_words (word, instance) VALUES ($1, $2)");
         one.bind(word).bind(instance.id)
     }));
@@ -68,9 +75,29 @@ pub(super) fn following_change(before: &Instance, after: &Instance) -> Vec<State
     if same { Vec::new() } else { following(after) }
 }
 
+/// For a row from before there were words, or marks. Whoever has written them meanwhile knows better.
+fn filling_in(row: &AnyRow) -> sqlx::Result<Deciding> {
+    const MARKS: &str = "UPDATE instances SET marks = $2 WHERE id = $1 AND marks = -1";
+    let id: String = row.try_get("id")?;
+    let instance = match instances::read(row) {
+        Ok(instance) => instance,
+        // It is shown nowhere, and must not be met for ever.
+        Err(error) => {
+            tracing::warn!(target: "gangway::storage", %error, "an instance has no words");
+            return Ok(Deciding { first: Statement::new(MARKS).bind(id).bind(0_i64), then: Vec::new() });
+        }
+    };
+    if row.try_get::<&str, _>("sort_name")?.is_empty() {
+        let first = Statement::new("UPDATE instances SET sort_name = ' ' WHERE id = $1 AND sort_name = ''");
+        return Ok(Deciding { first: first.bind(id), then: following(&instance) });
+    }
+    let marks = instance_marks::of(&instance, &of(&instance));
+    Ok(Deciding { first: Statement::new(MARKS).bind(id).bind(marks), then: Vec::new() })
+}
+
 impl Storage {
-    /// Writes the words of the instances from before there were any, in the background: a restart goes on where
-    /// it was.
+    /// Writes the words and the marks of the instances from before there were any, in the background: a restart goes on
+    /// where it was.
     pub(super) async fn fill_in_words(&self) -> Result<(), StorageError> {
         if self.fill_in_some_words().await? {
             let storage = self.clone();
@@ -93,28 +120,11 @@ impl Storage {
     /// Answers whether there may be more.
     async fn fill_in_some_words(&self) -> Result<bool, StorageError> {
         let query = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM instances WHERE id IN ({WITHOUT_WORDS}) ORDER BY id"
+            "SELECT {COLUMNS}, sort_name FROM instances WHERE id IN ({NOT_FILLED_IN}) ORDER BY id"
         ));
         let rows = sqlx::query(query).bind(BATCH).fetch_all(&self.readers).await?;
-        for row in &rows {
-            let id: String = row.try_get("id")?;
-            let then = match instances::read(row) {
-                Ok(instance) => following(&instance),
-                // It is shown nowhere, and must not be met for ever.
-                Err(error) => {
-                    tracing::warn!(target: "gangway::storage", %error, "an instance has no words");
-                    vec![
-                        Statement::new("UPDATE instances SET sort_name = $2 WHERE id = $1")
-                            .bind(id.as_str())
-                            .bind(" "),
-                    ]
-                }
-            };
-            // Whoever has written them meanwhile knows better.
-            let touch = "UPDATE instances SET sort_name = ' ' WHERE id = $1 AND sort_name = ''";
-            let first = Statement::new(touch).bind(id);
-            self.writer.write(Deciding { first, then }).await?;
-        }
+        let writes = rows.iter().map(filling_in).collect::<sqlx::Result<Vec<_>>>()?;
+        try_join_all(writes.into_iter().map(|write| self.writer.write(write))).await?;
         Ok(i64::try_from(rows.len()).unwrap_or(BATCH) == BATCH)
     }
 }

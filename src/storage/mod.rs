@@ -22,7 +22,9 @@ mod event_query;
 mod events;
 mod idempotency;
 mod instance_finding;
+mod instance_marks;
 mod instance_order;
+mod instance_question;
 mod instance_row;
 mod instance_words;
 mod instances;
@@ -76,8 +78,9 @@ pub use events::{
     EventFilter, EventId, EventPage, EventRow, NoEventId, PAYLOAD_HEAD, ReadEvent, StoredEvent,
 };
 pub use idempotency::{OnceOnly, Turn};
-pub use instance_finding::{Found, InstanceQuestion, Total};
+pub use instance_finding::{Found, Total};
 pub use instance_order::{InstanceOrder, InstancePlace};
+pub use instance_question::InstanceQuestion;
 pub use instances::Page;
 pub use invites::InviteMark;
 pub use missed_events::{Ask, AskOutcome, Fill, FillOutcome, Filled, Hold, MissedEvents, Subscription};

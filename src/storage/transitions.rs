@@ -10,8 +10,8 @@ use super::sealed::SealedColumn;
 use super::statement::{Deciding, Statement};
 use super::timeline::Step;
 use super::{
-    Lease, Storage, StorageError, Ticket, Work, authorization_requests, instance_words, invites, missed_work,
-    open_work, timeline,
+    Lease, Storage, StorageError, Ticket, Work, authorization_requests, instance_marks, instance_words,
+    invites, missed_work, open_work, timeline,
 };
 use crate::clock::to_milliseconds;
 use crate::elements::{BrowserHash, Instance, InstanceState, Problem, SignatureKey};
@@ -106,8 +106,8 @@ impl Storage {
         let first = Statement::new(
             "UPDATE instances SET version = version + 1, state = $3, token = COALESCE($4, token), \
              element_instance_id = $5, events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9, \
-             problem_since = $10, name = $11, kept_answer = $12, browser = COALESCE($13, browser), next_check_at = $14, tags = $15 \
-             WHERE id = $1 AND version = $2",
+             problem_since = $10, name = $11, kept_answer = $12, browser = COALESCE($13, browser), next_check_at = $14, tags = $15, \
+             marks = $16 WHERE id = $1 AND version = $2",
         )
         .bind(after.id)
         .bind(before.version)
@@ -123,7 +123,8 @@ impl Storage {
         .bind(kept_answer)
         .bind(browser.map(|browser| browser.as_bytes().to_vec()))
         .bind(next_check.map(to_milliseconds))
-        .bind(list(&after.tags));
+        .bind(list(&after.tags))
+        .bind(instance_marks::of(after, &instance_words::of(after)));
         let mut then: Vec<Statement> = calls.iter().map(|call| timeline::line(after.id, call)).collect();
         then.extend([timeline::line(after.id, &step), missed_work::following(after, step.at)]);
         then.extend(instance_words::following_change(before, after));
@@ -160,7 +161,10 @@ impl Storage {
             sent,
             timeline::line(id, &step),
         ];
-        then.extend(instance_words::following(&row.instance));
+        then.extend(instance_words::following(&Instance {
+            state: InstanceState::Unknown(problem.clone()),
+            ..row.instance.clone()
+        }));
         self.writer.write(Deciding { first: making_if_absent(&row.instance, key), then }).await
     }
 

@@ -1,6 +1,7 @@
 //! Instances as they are looked for: each once and in order, by every word they have.
 
 use super::*;
+use crate::storage::instance_finding::Bounds;
 use crate::storage::{InstanceOrder, InstanceQuestion, Total};
 
 on_every_database!(
@@ -10,6 +11,7 @@ on_every_database!(
     a_transition_writes_words_only_where_they_change_and_only_if_it_wins,
     transitions_at_once_leave_the_words_of_the_one_that_won,
     rows_from_before_there_were_words_are_filled_in,
+    rows_from_before_there_were_marks_are_found_and_filled_in,
 );
 
 async fn named(bench: &Bench, name: &str) -> Instance {
@@ -168,10 +170,28 @@ async fn transitions_at_once_leave_the_words_of_the_one_that_won(bench: Bench) {
 async fn rows_from_before_there_were_words_are_filled_in(bench: Bench) {
     let one = named(&bench, "Quark").await;
     let raw = bench.raw().await;
-    for forget in ["DELETE FROM instance_words", "UPDATE instances SET sort_name = ''"] {
+    for forget in ["DELETE FROM instance_words", "UPDATE instances SET sort_name = '', marks = -1"] {
         sqlx::query(forget).execute(&raw).await.unwrap();
     }
     assert_eq!(found(&bench, &text("quark")).await, Vec::<Uuid>::new());
     bench.storage.fill_in_words().await.unwrap();
     assert_eq!(found(&bench, &text("quark")).await, [one.id]);
+    assert_eq!(bench.count("SELECT count(*) FROM instances WHERE marks < 0").await, 0);
+}
+
+async fn rows_from_before_there_were_marks_are_found_and_filled_in(bench: Bench) {
+    const MARKED: &str = "SELECT marks FROM instances";
+    let one = named(&bench, "Quark").await;
+    let marks = bench.count(MARKED).await;
+    let raw = bench.raw().await;
+    sqlx::query("UPDATE instances SET marks = -1").execute(&raw).await.unwrap();
+    let none = Bounds { few: 0, looked_through: 5_000 };
+    for bounds in [none, Bounds { few: 500, ..none }] {
+        for (words, expected) in [("quark", vec![one.id]), ("quork", Vec::new())] {
+            let found = bench.storage.find_instances_within(&text(words), None, 50, bounds).await.unwrap();
+            assert_eq!(found.items.iter().map(|instance| instance.id).collect::<Vec<_>>(), expected);
+        }
+    }
+    bench.storage.fill_in_words().await.unwrap();
+    assert_eq!(bench.count(MARKED).await, marks);
 }

@@ -205,7 +205,7 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
         event_query::NEWEST_BEFORE.to_owned(),
         event_query::OLDEST_SINCE.to_owned(),
         event_query::ONE.to_owned(),
-        instance_words::WITHOUT_WORDS.to_owned(),
+        instance_words::NOT_FILLED_IN.to_owned(),
         "SELECT instance FROM instance_words WHERE word >= $1 AND word < $2 LIMIT $3".to_owned(),
         "SELECT id FROM instances WHERE state >= $1 AND state <= $2 LIMIT $3".to_owned(),
         "SELECT state FROM instances WHERE id IN (SELECT instance FROM instance_words WHERE word >= $1 AND word < $2)"

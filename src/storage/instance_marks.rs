@@ -1,0 +1,94 @@
+//! What an instance can be told by at a glance: one number, a bit for its state, one for its events, and for each of its
+//! words a few that other words share. It stands in every index that instances are listed by, so that a list walks past
+//! what cannot be meant without looking at its row, a hundred times faster. A number that has all the marks of a question
+//! may still be of another instance: rows and words decide.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use crate::elements::Instance;
+
+/// As the bits of a number, from the lowest.
+const STATES: [&str; 8] = [
+    "provisioning",
+    "unknown",
+    "failed",
+    "connected",
+    "paused",
+    "needs_attention",
+    "disconnecting",
+    "disconnected",
+];
+const EVENTS: [i64; 2] = [1 << 8, 1 << 9];
+/// Those of words are the others; the sign is left out.
+const FIRST_OF_WORDS: u8 = 10;
+const OF_WORDS: u8 = 53;
+/// So long beginnings of a word leave a mark.
+const BEGINNINGS: [usize; 2] = [2, 4];
+
+/// All of an instance, which has these words.
+pub(super) fn of(instance: &Instance, words: &BTreeSet<String>) -> i64 {
+    let on = instance.state.connection().is_some_and(|connection| connection.events_enabled);
+    let words = words.iter().map(|word| of_word(word)).fold(0, std::ops::BitOr::bitor);
+    of_state(instance.state.as_str()) | of_events(on) | words
+}
+
+/// The one of a state.
+pub(super) fn of_state(state: &str) -> i64 {
+    STATES.iter().position(|known| *known == state).map_or(0, |place| 1 << place)
+}
+
+/// The one of events that are on or off.
+pub(super) fn of_events(on: bool) -> i64 {
+    EVENTS[usize::from(on)]
+}
+
+/// Those of a word, which every word that begins with it has as well; a whole tag has one more. Hexadecimal digits leave
+/// none: each instance has so many of them in its ids that nothing could be told by theirs.
+pub(super) fn of_word(word: &str) -> i64 {
+    if word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return 0;
+    }
+    let end = |letters: &usize| word.char_indices().nth(letters - 1).map(|(at, last)| at + last.len_utf8());
+    let beginnings = BEGINNINGS.iter().filter_map(end).filter_map(|end| word.get(..end));
+    beginnings.chain(word.starts_with('#').then_some(word)).map(bit).fold(0, std::ops::BitOr::bitor)
+}
+
+/// The same in every version of Gangway, because it is stored.
+fn bit(text: &str) -> i64 {
+    let [first, ..] = <[u8; 32]>::from(Sha256::digest(text));
+    1 << (FIRST_OF_WORDS + first % OF_WORDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_begins_so_has_the_marks_of_its_beginning(word in "[^#]{0,12}", more in ".{0,12}") {
+            let (asked, marks) = (of_word(&word), of_word(&format!("{word}{more}")));
+            prop_assert_eq!(marks & asked, asked);
+            prop_assert!(marks >> FIRST_OF_WORDS << FIRST_OF_WORDS == marks && marks >= 0);
+        }
+    }
+
+    #[test]
+    fn every_state_has_a_mark_of_its_own_and_so_have_events() {
+        let states = STATES.map(of_state).into_iter().chain([true, false].map(of_events));
+        assert_eq!(states.fold(0, std::ops::BitXor::bitxor), (1 << FIRST_OF_WORDS) - 1);
+        assert_eq!(of_state("sleeping"), 0);
+    }
+
+    #[test]
+    fn the_marks_of_words_stay_what_is_stored() {
+        let bits = |word: &str| (0..63).filter(|bit| of_word(word) >> bit & 1 == 1).collect::<Vec<_>>();
+        assert_eq!(
+            [bits("bakery"), bits("#vip"), bits("cafe12"), bits("é")],
+            [vec![17, 55], vec![27, 36], vec![], vec![]]
+        );
+    }
+}
