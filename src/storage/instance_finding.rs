@@ -2,10 +2,13 @@
 //! exactly; any other by walking an index in the order asked for, so far as one page may. Nothing here counts or
 //! sorts a whole table.
 
-use super::instance_order::{InstanceOrder, InstancePlace};
-use super::instance_question::{InstanceQuestion, Meaning, Part};
+use sqlx::Row as _;
+
+use super::instance_order::InstancePlace;
+use super::instance_question::{InstanceQuestion, Meaning, Part, Rows};
 use super::instances::{self, COLUMNS};
 use super::statement::Asked;
+use super::word_lists::{self, MOST_LISTS};
 use super::{Storage, StorageError};
 use crate::elements::Instance;
 
@@ -52,6 +55,13 @@ struct Page<'a> {
     bounds: Bounds,
 }
 
+/// What is walked for a page, stretch after stretch.
+struct Way {
+    stretches: Vec<Asked>,
+    /// All of it fits this part.
+    known: Option<Part>,
+}
+
 impl Storage {
     /// The instances that `question` means, in its order, at most `limit` of them, from `after` on.
     pub async fn find_instances(
@@ -70,41 +80,55 @@ impl Storage {
         limit: usize,
         bounds: Bounds,
     ) -> Result<Found, StorageError> {
-        let meaning = Meaning::of(question);
-        let page = Page { meaning: &meaning, after, limit, bounds };
+        let mut meaning = Meaning::of(question);
         if meaning.nothing() {
             return Ok(Found::none(Total::Exactly(0)));
         }
         if meaning.anything() {
             let total = self.counted(&Part::Everything, bounds.few).await?;
-            return self.walk(&page, page.stretches(), total).await;
+            return self.walk_all(&Page { meaning: &meaning, after, limit, bounds }, total).await;
         }
-        let mut rare: Option<(usize, Part)> = None;
-        for part in meaning.parts() {
-            let bound = rare.as_ref().map_or(bounds.few, |(count, _)| *count);
-            if let Total::Exactly(count) = self.counted(&part, bounds.few).await?
-                && count <= bound
-            {
-                rare = Some((count, part));
+        let rare = self.rarest(&mut meaning, bounds.few).await?;
+        let page = Page { meaning: &meaning, after, limit, bounds };
+        match rare {
+            Some(part) => self.pick(&page, &part).await,
+            None if meaning.only_state() && meaning.order().is_of_ids_in_one_state() => {
+                self.walk_all(&page, Total::MoreThan(bounds.few)).await
+            }
+            None => self.walk(&page).await,
+        }
+    }
+
+    /// The part that the fewest rows fit, if it is rare; on the way it is learnt which words have lists.
+    async fn rarest(&self, meaning: &mut Meaning<'_>, few: usize) -> Result<Option<Part>, StorageError> {
+        let mut counts = Vec::new();
+        for word in &mut meaning.words {
+            let rows = word_lists::words_of(&word.part, few).rows(&self.readers).await?;
+            let words =
+                rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<Vec<Option<String>>>>()?;
+            let words: Vec<String> = words.into_iter().flatten().collect();
+            word.listed = Some(words).filter(|words| (1..=MOST_LISTS).contains(&words.len()));
+            let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(1))?;
+            counts.push((usize::try_from(count).unwrap_or_default(), word.part.clone()));
+        }
+        for part in meaning.other_parts() {
+            if let Total::Exactly(count) = self.counted(&part, few).await? {
+                counts.push((count, part));
             }
         }
-        if let Some((_, part)) = rare {
-            return self.pick(&page, &part).await;
-        }
-        let total = if meaning.only_state() { Total::MoreThan(bounds.few) } else { Total::Unknown };
-        let stretches = self.stretches(&page).await?;
-        self.walk(&page, stretches, total).await
+        let rare = counts.into_iter().filter(|(count, _)| *count <= few).min_by_key(|(count, _)| *count);
+        Ok(rare.map(|(_, part)| part))
     }
 
     async fn counted(&self, part: &Part, few: usize) -> Result<Total, StorageError> {
         let sql = format!("SELECT count(*) FROM ({} LIMIT {}) AS few", part.ids(), few + 1);
-        let count = self.number(Asked { sql, values: part.bounds() }).await?;
+        let count = self.number(Asked { sql, values: part.bounds().into() }).await?;
         Ok(if count > few { Total::MoreThan(few) } else { Total::Exactly(count) })
     }
 
     async fn number(&self, asked: Asked) -> Result<usize, StorageError> {
         let row = asked.rows(&self.readers).await?.pop();
-        let count: i64 = row.map_or(Ok(0), |row| sqlx::Row::try_get(&row, 0))?;
+        let count: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
@@ -121,10 +145,10 @@ impl Storage {
     /// Out of the rows of a rare part.
     async fn pick(&self, page: &Page<'_>, part: &Part) -> Result<Found, StorageError> {
         let (order, limit) = (page.meaning.order(), page.limit);
-        let mut count = page.meaning.among(part.rows(), Some(part));
+        let mut count = page.meaning.among(page.meaning.rows_of(part));
         count.sql = format!("SELECT count(*) FROM ({}) AS meant", count.sql);
         let mut found = Found::none(Total::Exactly(self.number(count).await?));
-        let mut meant = page.meaning.among(part.rows(), Some(part));
+        let mut meant = page.meaning.among(page.meaning.rows_of(part));
         let after = page.after.map(|after| format!("AND {}", order.is_after(after, &mut meant)));
         let end = format!("{} {} LIMIT {}", after.unwrap_or_default(), order.in_order(), limit + 1);
         found.items = self.instances_of(meant, &end).await?;
@@ -132,37 +156,35 @@ impl Storage {
         Ok(found)
     }
 
-    /// What is to be walked: an index in the order asked for, or what was not heard of for long, where that is not much
-    /// more than one page looks through.
-    async fn stretches(&self, page: &Page<'_>) -> Result<Vec<Asked>, StorageError> {
-        let most = page.bounds.looked_through;
-        if let Some(unheard) = page.meaning.unheard()
-            && page.meaning.order().is_of_ids_in_one_state()
-            && let Total::Exactly(_) = self.counted(&unheard, most).await?
-        {
-            return Ok(vec![InstanceOrder::out_of(&unheard, most, page.after)]);
+    /// All of an index, or of one state in it: nothing is looked at in vain.
+    async fn walk_all(&self, page: &Page<'_>, total: Total) -> Result<Found, StorageError> {
+        let mut found = Found::none(total);
+        for mut stretch in page.meaning.order().stretches(COLUMNS, page.meaning.state(), page.after) {
+            stretch.end(&format!("LIMIT {}", page.limit + 1 - found.items.len()));
+            found.items.extend(self.read_instances(stretch).await?);
+            if found.cut(page) {
+                break;
+            }
         }
-        Ok(page.stretches())
+        Ok(found)
     }
 
-    /// Along an index.
-    async fn walk(
-        &self,
-        page: &Page<'_>,
-        stretches: Vec<Asked>,
-        total: Total,
-    ) -> Result<Found, StorageError> {
+    /// Along an index or a list, so far as one page may.
+    async fn walk(&self, page: &Page<'_>) -> Result<Found, StorageError> {
         let (order, most) = (page.meaning.order(), page.bounds.looked_through);
-        let mut found = Found::none(total);
+        let more = Total::MoreThan(page.bounds.few);
+        let mut found = Found::none(if page.meaning.only_state() { more } else { Total::Unknown });
+        let Way { stretches, known } = self.way(page).await?;
         for stretch in stretches {
-            let limit = page.limit + 1 - found.items.len();
-            found.items.extend(self.meant_of(page, stretch.clone(), limit).await?);
+            let mut asked = stretch.clone();
+            asked.end(&format!("LIMIT {most}"));
+            let mut ids = page.meaning.among(Rows { asked, known: known.clone() });
+            ids.end(&format!("LIMIT {}", page.limit + 1 - found.items.len()));
+            found.items.extend(self.instances_of(ids, &order.in_order()).await?);
             if found.cut(page) {
                 return Ok(found);
             }
-            if !page.meaning.anything()
-                && let Some(last) = self.nth(most, stretch).await?
-            {
+            if let Some(last) = self.nth(most, stretch).await? {
                 found.next = Some(order.place(&last));
                 found.stopped_after = Some(most);
                 return Ok(found);
@@ -171,38 +193,37 @@ impl Storage {
         Ok(found)
     }
 
-    async fn meant_of(
-        &self,
-        page: &Page<'_>,
-        stretch: Asked,
-        limit: usize,
-    ) -> Result<Vec<Instance>, StorageError> {
-        if page.is_all_of_a_stretch() {
-            let sql = format!("SELECT {COLUMNS} {} LIMIT {limit}", stretch.sql);
-            return self.read_instances(Asked { sql, ..stretch }).await;
+    /// What is not much more than one page looks through is put in order; else a list of words is walked, where there is
+    /// one in this order, or an index.
+    async fn way(&self, page: &Page<'_>) -> Result<Way, StorageError> {
+        let (meaning, most) = (page.meaning, page.bounds.looked_through);
+        let (order, state) = (meaning.order(), meaning.state());
+        if let Some(unheard) = meaning.unheard()
+            && order.is_of_ids_in_one_state()
+            && let Total::Exactly(_) = self.counted(&unheard, most).await?
+        {
+            let Rows { asked, known } = meaning.rows_in_order(&unheard, most, page.after);
+            return Ok(Way { stretches: vec![asked], known });
         }
-        let sql = format!("SELECT id, marks {} LIMIT {}", stretch.sql, page.bounds.looked_through);
-        let mut ids = page.meaning.among(Asked { sql, ..stretch }, None);
-        ids.end(&format!("LIMIT {limit}"));
-        self.instances_of(ids, &page.meaning.order().in_order()).await
+        if word_lists::are_in(order, state)
+            && let Some((part, words)) = meaning.most_telling()
+        {
+            let stretches = word_lists::stretches(words, state, page.after);
+            return Ok(Way { stretches, known: Some(part.clone()) });
+        }
+        for word in meaning.words.iter().filter(|_| order.is_of_ids_in_one_state()) {
+            if let Total::Exactly(_) = self.counted(&word.part, most).await? {
+                let stretches = vec![word_lists::out_of(&word.part, order, page.after)];
+                return Ok(Way { stretches, known: Some(word.part.clone()) });
+            }
+        }
+        Ok(Way { stretches: order.stretches("id, marks", state, page.after), known: None })
     }
 
     /// Where looking through a stretch stopped, if it has so many.
     async fn nth(&self, number: usize, stretch: Asked) -> Result<Option<Instance>, StorageError> {
-        let sql = format!("SELECT id {} LIMIT 1 OFFSET {}", stretch.sql, number - 1);
+        let sql = format!("SELECT id FROM ({} LIMIT 1 OFFSET {}) AS looked", stretch.sql, number - 1);
         Ok(self.instances_of(Asked { sql, ..stretch }, "").await?.pop())
-    }
-}
-
-impl Page<'_> {
-    /// Whether nothing is asked that the stretches do not decide.
-    fn is_all_of_a_stretch(&self) -> bool {
-        let decided = self.meaning.anything() || self.meaning.order().is_of_ids_in_one_state();
-        self.meaning.only_state() && decided
-    }
-
-    fn stretches(&self) -> Vec<Asked> {
-        self.meaning.order().stretches(self.meaning.state(), self.after)
     }
 }
 

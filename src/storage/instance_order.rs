@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use super::instance_question::Part;
 use super::instance_words as words;
 use super::statement::{Asked, Value};
 use crate::clock::to_milliseconds;
@@ -61,17 +60,24 @@ impl InstanceOrder {
         InstancePlace { number, text, id: instance.id }
     }
 
-    /// Each stretch of an index that is still to be walked, as `FROM … ORDER BY …`; those of one state by its own index
-    /// where the order is that of their ids.
-    pub(super) fn stretches(self, state: Option<&str>, after: Option<&InstancePlace>) -> Vec<Asked> {
-        match (self, state) {
+    /// Each stretch of an index that is still to be walked; those of one state by its own index where the order is that of
+    /// their ids.
+    pub(super) fn stretches(
+        self,
+        columns: &str,
+        state: Option<&str>,
+        after: Option<&InstancePlace>,
+    ) -> Vec<Asked> {
+        let from = match (self, state) {
             (Self::Attention | Self::Newest, Some(state)) => vec![Self::of_state(state, after)],
             (Self::Newest, None) => vec![Self::older(after)],
             _ => {
                 let equal = after.map(|after| self.equals(after));
                 equal.into_iter().chain([self.beyond(after)]).collect()
             }
-        }
+        };
+        let select = |asked: Asked| Asked { sql: format!("SELECT {columns} {}", asked.sql), ..asked };
+        from.into_iter().map(select).collect()
     }
 
     /// Whether within one state it is that of the ids.
@@ -79,24 +85,14 @@ impl InstanceOrder {
         matches!(self, Self::Attention | Self::Newest)
     }
 
-    /// All of a part that has at most `most`, in the order of their ids.
-    pub(super) fn out_of(part: &Part, most: usize, after: Option<&InstancePlace>) -> Asked {
-        let mut asked = part.rows();
-        // With a limit it stays what is read first.
-        asked.sql = format!("FROM ({} LIMIT {most}) AS few", asked.sql);
-        let id = asked.value(after.map_or(Uuid::max(), |after| after.id));
-        asked.end(&format!("WHERE id < {id} ORDER BY id DESC"));
-        asked
-    }
-
     fn of_state(state: &str, after: Option<&InstancePlace>) -> Asked {
-        let id = after.map_or(Uuid::max(), |after| after.id);
+        let id = InstancePlace::id_before(after);
         let sql = "FROM instances WHERE state = $1 AND id < $2 ORDER BY id DESC";
         Asked { sql: sql.to_owned(), values: vec![state.into(), id.into()] }
     }
 
     fn older(after: Option<&InstancePlace>) -> Asked {
-        let id = after.map_or(Uuid::max(), |after| after.id);
+        let id = InstancePlace::id_before(after);
         let sql = "FROM instances WHERE id < $1 ORDER BY id DESC";
         Asked { sql: sql.to_owned(), values: vec![id.into()] }
     }
@@ -150,7 +146,8 @@ impl InstanceOrder {
     }
 }
 
-fn rank(state: &str) -> i64 {
+/// The higher, the sooner an instance in this state needs somebody.
+pub(super) fn rank(state: &str) -> i64 {
     match state {
         "needs_attention" => 8,
         "failed" => 7,
@@ -167,6 +164,16 @@ impl InstancePlace {
     /// After the instance with this id, where the newest come first.
     pub fn after_id(id: Uuid) -> Self {
         Self { number: 0, text: String::new(), id }
+    }
+
+    /// Those after it have lower ones, where the newest come first.
+    pub(super) fn id_before(place: Option<&Self>) -> Uuid {
+        place.map_or(Uuid::max(), |place| place.id)
+    }
+
+    /// The key of its instance.
+    pub(super) fn number(&self) -> i64 {
+        self.number
     }
 
     /// Of the instance it names.

@@ -4,7 +4,7 @@
 use time::OffsetDateTime;
 
 use super::instance_marks as marks;
-use super::instance_order::InstanceOrder;
+use super::instance_order::{InstanceOrder, InstancePlace};
 use super::instance_words as words;
 use super::statement::{Asked, Value};
 use crate::clock::to_milliseconds;
@@ -13,9 +13,9 @@ use crate::clock::to_milliseconds;
 const MOST_WORDS: usize = 12;
 /// Nothing is called silent before, in milliseconds.
 const DAY: i64 = 86_400_000;
-/// What `Instance::quiet_since` says, at the time `$now`.
-const SILENT: &str = "state = 'connected' AND notification_count >= 5 AND $now - last_event_at > 86400000 \
-     AND $now - last_event_at > 10 * (last_event_at - first_event_at) / NULLIF(notification_count - 1, 0)";
+/// What `Instance::quiet_since` says of what is connected, at the time `$now`; the index of last events has all of it.
+const SILENT: &str = "notification_count >= 5 AND $now - COALESCE(last_event_at, 0) > 86400000 \
+     AND $now - COALESCE(last_event_at, 0) > 10 * (COALESCE(last_event_at, 0) - first_event_at) / NULLIF(notification_count - 1, 0)";
 
 /// Which instances are meant; all that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -58,14 +58,13 @@ impl Part {
         }
     }
 
-    pub(super) fn bounds(&self) -> Vec<Value> {
-        let (first, end) = match self {
-            Self::Everything => ("", "~"),
-            Self::State(state) => (*state, *state),
-            Self::Words(first, end) => (first.as_str(), end.as_str()),
-            Self::Unheard(since) => return vec![1.into(), (*since).into()],
-        };
-        vec![first.into(), end.into()]
+    pub(super) fn bounds(&self) -> [Value; 2] {
+        match self {
+            Self::Everything => ["".into(), "~".into()],
+            Self::State(state) => [(*state).into(), (*state).into()],
+            Self::Words(first, end) => [first.as_str().into(), end.as_str().into()],
+            Self::Unheard(since) => [1.into(), (*since).into()],
+        }
     }
 
     /// Its rows, where they are few.
@@ -74,16 +73,56 @@ impl Part {
             Self::Words(..) => format!("SELECT id, marks FROM instances WHERE id IN ({})", self.ids()),
             _ => self.ids().replacen("id", "id, marks", 1),
         };
-        Asked { sql, values: self.bounds() }
+        Asked { sql, values: self.bounds().into() }
     }
 }
 
 /// What a question means, ready to be asked.
 pub(super) struct Meaning<'a> {
     question: &'a InstanceQuestion,
-    /// Each begins a word; a whole tag is a word. Those without marks first, because they decide the most.
-    words: Vec<Part>,
+    /// Those without marks first, because they decide the most.
+    pub(super) words: Vec<Word>,
     marks: i64,
+}
+
+/// What begins a word of each instance meant; a whole tag is a word.
+pub(super) struct Word {
+    pub(super) part: Part,
+    /// The words that begin so, where they are known and have lists.
+    pub(super) listed: Option<Vec<String>>,
+    /// Whether a mark is of it alone.
+    told: bool,
+}
+
+/// Rows to be looked through, with `id` and `marks`, in the order asked for.
+pub(super) struct Rows {
+    pub(super) asked: Asked,
+    /// They all fit it.
+    pub(super) known: Option<Part>,
+}
+
+impl Word {
+    fn of(first: String, end: char) -> Self {
+        let end = format!("{first}{end}");
+        let told = first.starts_with('!');
+        Self { part: Part::Words(first, end), listed: None, told }
+    }
+
+    /// The condition for a row.
+    fn test(&self, asked: &mut Asked) -> String {
+        // Neither database makes a join of a count: the order of the rows stays.
+        let count = "SELECT count(*) FROM instance_words AS own WHERE own.instance = looked.id AND";
+        let [first, end] = self.part.bounds().map(|bound| asked.value(bound));
+        let begins = format!("({count} own.word >= {first} AND own.word < {end}) > 0");
+        if self.told {
+            return format!("(marks >= 0 OR {begins})");
+        }
+        let Some(words) = &self.listed else { return begins };
+        let words: Vec<String> = words.iter().map(|word| asked.value(word.as_str())).collect();
+        let listed =
+            format!("({count} own.word IN ({}) AND own.rank = {}) > 0", words.join(", "), marks::RANK);
+        format!("CASE WHEN marks >= 0 THEN {listed} ELSE {begins} END")
+    }
 }
 
 impl<'a> Meaning<'a> {
@@ -96,11 +135,12 @@ impl<'a> Meaning<'a> {
         let given = [state.map(marks::of_state), events.map(marks::of_events)];
         let of_words = text.iter().chain(&tag).map(|word| marks::of_word(word));
         let marks = given.into_iter().flatten().chain(of_words).fold(0, std::ops::BitOr::bitor);
-        let (bare, marked): (Vec<String>, Vec<String>) =
-            text.into_iter().partition(|word| marks::of_word(word) == 0);
-        let whole = tag.map(|word| Part::Words(word.clone(), format!("{word}\u{1}")));
-        let beginning = |word: String| Part::Words(word.clone(), format!("{word}\u{10ffff}"));
+        let (bare, marked): (Vec<_>, Vec<_>) = text.into_iter().partition(|word| marks::of_word(word) == 0);
+        let whole = tag.map(|word| Word::of(word, '\u{1}'));
+        let beginning = |word| Word::of(word, '\u{10ffff}');
+        let events = events.map(|on| Word::of(words::events_word(on).to_owned(), '\u{1}'));
         let words = bare.into_iter().map(beginning).chain(whole).chain(marked.into_iter().map(beginning));
+        let words = words.chain(events);
         Self { question, words: words.collect(), marks }
     }
 
@@ -117,8 +157,7 @@ impl<'a> Meaning<'a> {
     }
 
     pub(super) fn only_state(&self) -> bool {
-        let InstanceQuestion { events, silent_at, .. } = self.question;
-        self.words.is_empty() && events.is_none() && silent_at.is_none()
+        self.words.is_empty() && self.question.silent_at.is_none()
     }
 
     /// The one they are all in.
@@ -135,43 +174,66 @@ impl<'a> Meaning<'a> {
         self.question.silent_at.map(|now| Part::Unheard(to_milliseconds(now) - DAY))
     }
 
-    /// Each of them holds of all that are meant.
-    pub(super) fn parts(&self) -> Vec<Part> {
-        let state = self.question.state.map(Part::State);
-        let parts: Vec<Part> = self.words.iter().cloned().chain(state).chain(self.unheard()).collect();
-        if parts.is_empty() { vec![Part::Everything] } else { parts }
+    /// The rows of a part that is asked for, where they are few; of what was not heard of, those that are silent.
+    pub(super) fn rows_of(&self, part: &Part) -> Rows {
+        let mut asked = part.rows();
+        if let Some(now) = self.question.silent_at.filter(|_| matches!(part, Part::Unheard(_))) {
+            let now = asked.value(to_milliseconds(now));
+            asked.and(&SILENT.replace("$now", &now));
+        }
+        Rows { asked, known: Some(part.clone()) }
     }
 
-    /// The ids of those that are meant among rows with `id` and `marks`, in their order. The rows are known to fit a part.
-    pub(super) fn among(&self, rows: Asked, known: Option<&Part>) -> Asked {
-        let mut asked = rows;
+    /// The same in the order of their ids.
+    pub(super) fn rows_in_order(&self, part: &Part, most: usize, after: Option<&InstancePlace>) -> Rows {
+        let Rows { mut asked, known } = self.rows_of(part);
+        // With a limit they stay what is read first.
+        asked.sql = format!("SELECT id, marks FROM ({} LIMIT {most}) AS few", asked.sql);
+        let id = asked.value(InstancePlace::id_before(after));
+        asked.end(&format!("WHERE id < {id} ORDER BY id DESC"));
+        Rows { asked, known }
+    }
+
+    /// What else than words holds of all that are meant, and has an index.
+    pub(super) fn other_parts(&self) -> Vec<Part> {
+        let parts = self.question.state.map(Part::State).into_iter().chain(self.unheard());
+        let parts: Vec<Part> = parts.collect();
+        if parts.is_empty() && self.words.is_empty() { vec![Part::Everything] } else { parts }
+    }
+
+    /// The word whose lists are walked: a tag, or the longest, or that of events.
+    pub(super) fn most_telling(&self) -> Option<(&Part, &[String])> {
+        let listed = self.words.iter().filter_map(|word| Some((&word.part, word.listed.as_deref()?)));
+        listed.max_by_key(|(part, _)| match part {
+            Part::Words(first, _) if first.starts_with('#') => usize::MAX,
+            Part::Words(first, _) if first.starts_with('!') => 0,
+            Part::Words(first, _) => first.len(),
+            _ => 0,
+        })
+    }
+
+    /// The ids of those that are meant, in the order of the rows.
+    pub(super) fn among(&self, rows: Rows) -> Asked {
+        let Rows { mut asked, known } = rows;
         let marks = asked.value(self.marks);
         asked.sql = format!("SELECT id FROM ({}) AS looked WHERE (marks & {marks}) = {marks}", asked.sql);
-        for word in self.words.iter().filter(|word| known != Some(word)) {
-            let bounds: Vec<String> = word.bounds().into_iter().map(|bound| asked.value(bound)).collect();
-            // Neither database makes a join of a count: the order of the rows stays.
-            asked.and(&format!(
-                "(SELECT count(*) FROM instance_words WHERE instance = looked.id AND word >= {} AND word < {}) > 0",
-                bounds.first().map_or("", String::as_str),
-                bounds.last().map_or("", String::as_str),
-            ));
+        for word in self.words.iter().filter(|word| known.as_ref() != Some(&word.part)) {
+            let test = word.test(&mut asked);
+            asked.and(&test);
         }
-        if let Some(row) = self.row(&mut asked) {
-            asked.and(&format!(
-                "(SELECT count(*) FROM instances AS own WHERE own.id = looked.id AND {row}) > 0"
-            ));
+        if let Some(state) = self.state() {
+            let state = asked.value(state);
+            asked.and(&format!("(marks >= 0 OR {})", own_row(&format!("own.state = {state}"))));
+        }
+        if let Some(now) = self.question.silent_at.filter(|_| known != self.unheard()) {
+            let now = asked.value(to_milliseconds(now));
+            asked.and(&own_row(&SILENT.replace("$now", &now)));
         }
         asked
     }
+}
 
-    /// What their rows say.
-    fn row(&self, asked: &mut Asked) -> Option<String> {
-        let InstanceQuestion { state, events, silent_at, .. } = self.question;
-        let state = state.map(|state| format!("state = {}", asked.value(state)));
-        let events =
-            events.map(|on| format!("COALESCE(events_enabled, 0) {} 0", if on { "<>" } else { "=" }));
-        let silent = silent_at.map(|now| SILENT.replace("$now", &asked.value(to_milliseconds(now))));
-        let all: Vec<String> = [state, events, silent].into_iter().flatten().collect();
-        (!all.is_empty()).then(|| all.join(" AND "))
-    }
+/// The condition for a row whose instance fits one.
+fn own_row(condition: &str) -> String {
+    format!("(SELECT count(*) FROM instances AS own WHERE own.id = looked.id AND {condition}) > 0")
 }

@@ -1,5 +1,5 @@
-//! The words that instances are found by: lower-cased, of the name, the customer, the tags and the ids. They are
-//! written in the transaction that changes any of these.
+//! The words that instances are found by: lower-cased, of the name, the customer, the tags and the ids, each with the
+//! place of its instance in the order of the console. They are written in the transaction that changes any of these.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::instance_marks;
+use super::instance_order::rank;
 use super::instances::{self, COLUMNS};
 use super::statement::{Deciding, Statement};
 use super::{Storage, StorageError};
@@ -33,6 +34,11 @@ pub(super) fn tag_word(tag: &str) -> String {
     format!("#{}", lowered(tag.trim()))
 }
 
+/// What every instance has one of, so that those whose events are on, or off, have a list.
+pub(super) fn events_word(on: bool) -> &'static str {
+    if on { "!on" } else { "!off" }
+}
+
 /// A name in its place among names.
 pub(super) fn sort_name(name: &str) -> String {
     let lowered = lowered(name.trim());
@@ -49,30 +55,47 @@ pub(super) fn of(instance: &Instance) -> BTreeSet<String> {
     let ids = [instance.id.to_string(), instance.reference.to_string(), upstream.unwrap_or_default()];
     let texts = ids.iter().map(String::as_str).chain([instance.name.as_str()]);
     let texts = texts.chain(instance.customer.as_deref()).chain(instance.tags.iter().map(String::as_str));
-    instance.tags.iter().map(|tag| tag_word(tag)).chain(texts.flat_map(words)).take(MOST).collect()
+    let tags = instance.tags.iter().map(|tag| tag_word(tag));
+    tags.chain([events(instance).to_owned()]).chain(texts.flat_map(words)).take(MOST).collect()
+}
+
+fn events(instance: &Instance) -> &'static str {
+    events_word(instance.state.connection().is_some_and(|connection| connection.events_enabled))
 }
 
 /// Writes the words of an instance as it is now, and what it is told by.
 pub(super) fn following(instance: &Instance) -> Vec<Statement> {
     let words = of(instance);
-    let told_by = Statement::new("UPDATE instances SET sort_name = $2, marks = $3 WHERE id = $1")
-        .bind(instance.id)
-        .bind(sort_name(&instance.name))
-        .bind(instance_marks::of(instance, &words));
+    let marks = instance_marks::of(instance, &words);
+    let told_by = Statement::new("UPDATE instances SET sort_name = $2, marks = $3 WHERE id = $1");
+    let told_by = told_by.bind(instance.id).bind(sort_name(&instance.name)).bind(marks);
     let gone = Statement::new("DELETE FROM instance_words WHERE instance = $1").bind(instance.id);
     let mut all = vec![told_by, gone];
     all.extend(words.into_iter().map(|word| {
-        let one = Statement::new("INSERT INTO instance_words (word, instance) VALUES ($1, $2)");
-        one.bind(word).bind(instance.id)
+        let one = Statement::new(
+            "INSERT INTO instance_words (word, rank, instance, marks) VALUES ($1, $2, $3, $4)",
+        );
+        one.bind(word).bind(rank(instance.state.as_str())).bind(instance.id).bind(marks)
     }));
     all
 }
 
-/// The same for a transition, where they change with it: most change none. `before` is the row as it is, because the
+/// The same for a transition, which writes the marks of the row itself. `before` is the row as it is, because the
 /// transition is not written otherwise.
 pub(super) fn following_change(before: &Instance, after: &Instance) -> Vec<Statement> {
-    let same = sort_name(&before.name) == sort_name(&after.name) && of(before) == of(after);
-    if same { Vec::new() } else { following(after) }
+    let (words, words_after) = (of(before), of(after));
+    if sort_name(&before.name) != sort_name(&after.name) || words != words_after {
+        return following(after);
+    }
+    let marks = instance_marks::of(after, &words);
+    let same = before.state.as_str() == after.state.as_str() && instance_marks::of(before, &words) == marks;
+    if same { Vec::new() } else { vec![moved(after, marks)] }
+}
+
+/// Its words stay, and list it elsewhere.
+fn moved(instance: &Instance, marks: i64) -> Statement {
+    let moved = Statement::new("UPDATE instance_words SET rank = $2, marks = $3 WHERE instance = $1");
+    moved.bind(instance.id).bind(rank(instance.state.as_str())).bind(marks)
 }
 
 /// For a row from before there were words, or marks. Whoever has written them meanwhile knows better.
@@ -92,7 +115,12 @@ fn filling_in(row: &AnyRow) -> sqlx::Result<Deciding> {
         return Ok(Deciding { first: first.bind(id), then: following(&instance) });
     }
     let marks = instance_marks::of(&instance, &of(&instance));
-    Ok(Deciding { first: Statement::new(MARKS).bind(id).bind(marks), then: Vec::new() })
+    let word = Statement::new(
+        "INSERT INTO instance_words (word, rank, instance, marks) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+    );
+    let word = word.bind(events(&instance)).bind(rank(instance.state.as_str())).bind(id.as_str()).bind(marks);
+    let then = vec![moved(&instance, marks), word];
+    Ok(Deciding { first: Statement::new(MARKS).bind(id).bind(marks), then })
 }
 
 impl Storage {

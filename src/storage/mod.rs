@@ -50,6 +50,7 @@ mod sessions;
 mod statement;
 mod timeline;
 mod transitions;
+mod word_lists;
 mod writer;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Instances as they are looked for: each once and in order, by every word they have.
 
 use super::*;
+use crate::elements::{Problem, ProblemKind};
 use crate::storage::instance_finding::Bounds;
 use crate::storage::{InstanceOrder, InstanceQuestion, Total};
 
@@ -128,12 +129,16 @@ async fn a_transition_writes_words_only_where_they_change_and_only_if_it_wins(be
     let one = named(&bench, "Quark").await;
     let raw = bench.raw().await;
     // A word that only writing anew would take away.
-    let mark = "INSERT INTO instance_words (word, instance) VALUES ('mark', $1)";
+    let mark = "INSERT INTO instance_words (word, rank, instance, marks) VALUES ('mark', 4, $1, 0)";
     sqlx::query(mark).bind(one.id.to_string()).execute(&raw).await.unwrap();
-    let paused = Instance { state: one.state.clone().pause().unwrap(), ..one.clone() };
-    let pausing = Transition { before: &one, ..bench.transition(&paused) };
-    assert!(bench.storage.transition(pausing).await.unwrap());
+    let connection = one.state.connection().unwrap().clone();
+    let state = InstanceState::NeedsAttention(connection, Problem::new(ProblemKind::AccessRevoked, NOON));
+    let troubled = Instance { state, ..one.clone() };
+    let trouble = Transition { before: &one, ..bench.transition(&troubled) };
+    assert!(bench.storage.transition(trouble).await.unwrap());
     assert_eq!(bench.count(MARKS).await, 1);
+    // It lists its instance where it is now.
+    assert_eq!(bench.count("SELECT rank FROM instance_words WHERE word = 'mark'").await, 8);
     // Read before that, and so too late: neither its name nor its words are written.
     let late = Instance { name: "Late".into(), ..one.clone() };
     let renaming = Transition { before: &one, ..bench.transition(&late) };

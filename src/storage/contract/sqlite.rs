@@ -172,14 +172,20 @@ async fn plan(bench: &Bench, query: &str) -> Vec<(i64, i64, i64, String)> {
 /// Of every order, of one state and of all, from the beginning and from the middle.
 async fn stretches(bench: &Bench) -> Vec<String> {
     use crate::storage::InstanceOrder::{Attention, LastEvent, Name, Newest};
+    use crate::storage::word_lists;
     let one = bench.connected().await;
     let mut all = Vec::new();
     for order in [Attention, Newest, Name, LastEvent] {
-        for (state, after) in [(None, None), (None, Some(order.place(&one))), (Some("connected"), None)] {
-            all.extend(order.stretches(state, after.as_ref()).into_iter().map(|asked| asked.sql));
+        let place = order.place(&one);
+        for (state, after) in [(None, None), (None, Some(&place)), (Some("connected"), None)] {
+            all.extend(order.stretches("*", state, after));
+            if word_lists::are_in(order, state) {
+                all.extend(word_lists::stretches(&["one".to_owned()], state, after));
+                all.extend(word_lists::stretches(&["one", "other"].map(str::to_owned), state, after));
+            }
         }
     }
-    all.into_iter().map(|sql| format!("SELECT * {sql} LIMIT 500")).collect()
+    all.into_iter().map(|asked| format!("{} LIMIT 500", asked.sql)).collect()
 }
 
 /// With a million instances a start, the background and a page of the console must find what they want by an
