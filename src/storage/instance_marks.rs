@@ -10,9 +10,6 @@ use sha2::{Digest, Sha256};
 use super::instance_order::rank;
 use crate::elements::Instance;
 
-/// The rank of the state, of marks that are known.
-pub(super) const RANK: &str = "CASE marks & 255 WHEN 1 THEN 1 WHEN 2 THEN 2 WHEN 4 THEN 3 WHEN 8 THEN 4 WHEN 16 THEN 5 WHEN 32 THEN 6 \
-     WHEN 64 THEN 7 ELSE 8 END";
 /// After one for each state; then those of words. The sign is left out.
 const OF_EVENTS: u8 = 8;
 const FIRST_OF_WORDS: u8 = 10;

@@ -230,6 +230,34 @@ async fn c19_nothing_that_is_asked_all_the_time_reads_a_whole_table() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn c19_what_is_looked_through_is_held_against_a_question_without_reading_its_row() {
+    use crate::storage::instance_question::{Meaning, Rows};
+    use crate::storage::{InstanceOrder, InstanceQuestion};
+    let bench = Bench::sqlite().await;
+    let question = InstanceQuestion {
+        text: Some("wolle".to_owned()),
+        tag: Some("vip".to_owned()),
+        state: Some("paused"),
+        ..InstanceQuestion::default()
+    };
+    let word =
+        "SEARCH own USING COVERING INDEX instance_words_by_instance (instance=? AND word>? AND word<?)";
+    for (order, index) in [
+        (InstanceOrder::Name, "instances_by_sort_name (sort_name>?)"),
+        (InstanceOrder::LastEvent, "instances_by_last_event (<expr><?)"),
+        (InstanceOrder::Newest, "instances_by_id (id<?)"),
+    ] {
+        let mut asked = order.stretches("id, marks", None, None).remove(0);
+        asked.end("LIMIT 5000");
+        let asked = Meaning::of(&question).among(Rows { asked, known: None });
+        let plan = plan(&bench, &asked.sql).await;
+        let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+        let walked = format!("SEARCH instances USING COVERING INDEX {index}");
+        assert!(steps.contains(&walked.as_str()) && steps.contains(&word), "{steps:?}");
+    }
+}
+
 /// Deliveries are as many as notifications, times endpoints; of endpoints there is a handful.
 #[tokio::test(flavor = "multi_thread")]
 async fn c19_no_look_at_deliveries_reads_or_sorts_all_of_them() {
