@@ -66,7 +66,7 @@ async fn an_export_holds_what_the_list_means_and_nobody_else_gets_it() {
 
 const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 
-/// More than an export reads at once, written straight into the table: of ten one has failed; one has a name that would
+/// More than an export reads at once, written straight into the tables, with the words of events alone: of ten one has failed; one has a name that would
 /// be a formula and needs quotes, one each a name, customer and tag that would be a script.
 async fn many(app: &TestApp, rows: i64) {
     const MADE: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
@@ -78,8 +78,12 @@ async fn many(app: &TestApp, rows: i64) {
          'mailchimpv3', '0000-0000', x'00', x'00', 1700000000000 + i, CASE i % 10 WHEN 0 THEN 'failed' ELSE 'connected' END, \
          CASE WHEN i % 10 > 0 THEN i END, CASE WHEN i % 10 > 0 THEN 1 END, CASE WHEN i % 10 > 0 THEN 1700000000000 END, \
          CASE i % 10 WHEN 0 THEN 'grant_refused' END, CASE i % 10 WHEN 0 THEN 1 END, 'shop ' || i FROM n";
+    const LISTED: &str = "INSERT INTO instance_words (word, rank, instance, marks) \
+         SELECT CASE state WHEN 'failed' THEN '!off' ELSE '!on' END, CASE state WHEN 'failed' THEN 7 ELSE 4 END, id, -1 FROM instances \
+         WHERE id LIKE '01a20a99-a8ce-7563-8000-%'";
     let database = app.database().await;
     sqlx::query(MADE).bind(rows).bind(SCRIPT).execute(&database).await.unwrap();
+    sqlx::query(LISTED).execute(&database).await.unwrap();
 }
 
 /// The records of a CSV file as RFC 4180 has them; anything else panics.
