@@ -55,13 +55,6 @@ struct Page<'a> {
     bounds: Bounds,
 }
 
-/// What is walked for a page, stretch after stretch.
-struct Way {
-    stretches: Vec<Asked>,
-    /// All of it fits this part.
-    known: Option<Part>,
-}
-
 impl Storage {
     /// The instances that `question` means, in its order, at most `limit` of them, from `after` on.
     pub async fn find_instances(
@@ -174,17 +167,16 @@ impl Storage {
         let (order, most) = (page.meaning.order(), page.bounds.looked_through);
         let more = Total::MoreThan(page.bounds.few);
         let mut found = Found::none(if page.meaning.only_state() { more } else { Total::Unknown });
-        let Way { stretches, known } = self.way(page).await?;
-        for stretch in stretches {
-            let mut asked = stretch.clone();
-            asked.end(&format!("LIMIT {most}"));
-            let mut ids = page.meaning.among(Rows { asked, known: known.clone() });
+        for stretch in self.stretches(page).await? {
+            let mut rows = stretch.clone();
+            rows.asked.end(&format!("LIMIT {most}"));
+            let mut ids = page.meaning.among(rows);
             ids.end(&format!("LIMIT {}", page.limit + 1 - found.items.len()));
             found.items.extend(self.instances_of(ids, &order.in_order()).await?);
             if found.cut(page) {
                 return Ok(found);
             }
-            if let Some(last) = self.nth(most, stretch).await? {
+            if let Some(last) = self.nth(most, stretch.asked).await? {
                 found.next = Some(order.place(&last));
                 found.stopped_after = Some(most);
                 return Ok(found);
@@ -195,29 +187,29 @@ impl Storage {
 
     /// What is not much more than one page looks through is put in order; else a list of words is walked, where there is
     /// one in this order, or an index.
-    async fn way(&self, page: &Page<'_>) -> Result<Way, StorageError> {
+    async fn stretches(&self, page: &Page<'_>) -> Result<Vec<Rows>, StorageError> {
         let (meaning, most) = (page.meaning, page.bounds.looked_through);
         let (order, state) = (meaning.order(), meaning.state());
         if let Some(unheard) = meaning.unheard()
             && order.is_of_ids_in_one_state()
             && let Total::Exactly(_) = self.counted(&unheard, most).await?
         {
-            let Rows { asked, known } = meaning.rows_in_order(&unheard, most, page.after);
-            return Ok(Way { stretches: vec![asked], known });
+            return Ok(vec![meaning.rows_in_order(&unheard, most, page.after)]);
         }
         if word_lists::are_in(order, state)
             && let Some((part, words)) = meaning.most_telling()
         {
-            let stretches = word_lists::stretches(words, state, page.after);
-            return Ok(Way { stretches, known: Some(part.clone()) });
+            let lists = word_lists::stretches(words, state, page.after).into_iter();
+            return Ok(lists.map(|asked| Rows { asked, known: Some(part.clone()) }).collect());
         }
         for word in meaning.words.iter().filter(|_| order.is_of_ids_in_one_state()) {
             if let Total::Exactly(_) = self.counted(&word.part, most).await? {
-                let stretches = vec![word_lists::out_of(&word.part, order, page.after)];
-                return Ok(Way { stretches, known: Some(word.part.clone()) });
+                let asked = word_lists::out_of(&word.part, order, page.after);
+                return Ok(vec![Rows { asked, known: Some(word.part.clone()) }]);
             }
         }
-        Ok(Way { stretches: order.stretches("id, marks", state, page.after), known: None })
+        let index = order.stretches("id, marks", state, page.after).into_iter();
+        Ok(index.map(|asked| Rows { asked, known: None }).collect())
     }
 
     /// Where looking through a stretch stopped, if it has so many.

@@ -90,11 +90,10 @@ pub(super) struct Word {
     pub(super) part: Part,
     /// The words that begin so, where they are known and have lists.
     pub(super) listed: Option<Vec<String>>,
-    /// Whether a mark is of it alone.
-    told: bool,
 }
 
 /// Rows to be looked through, with `id` and `marks`, in the order asked for.
+#[derive(Clone)]
 pub(super) struct Rows {
     pub(super) asked: Asked,
     /// They all fit it.
@@ -104,8 +103,12 @@ pub(super) struct Rows {
 impl Word {
     fn of(first: String, end: char) -> Self {
         let end = format!("{first}{end}");
-        let told = first.starts_with('!');
-        Self { part: Part::Words(first, end), listed: None, told }
+        Self { part: Part::Words(first, end), listed: None }
+    }
+
+    /// Whether a mark is of it alone.
+    fn is_told(&self) -> bool {
+        matches!(&self.part, Part::Words(first, _) if first.starts_with('!'))
     }
 
     /// The condition for a row.
@@ -116,7 +119,7 @@ impl Word {
             "(SELECT count(*) FROM instance_words AS own \
              WHERE own.instance = looked.id AND own.word >= {first} AND own.word < {end}) > 0"
         );
-        if self.told { format!("(marks >= 0 OR {test})") } else { test }
+        if self.is_told() { format!("(marks >= 0 OR {test})") } else { test }
     }
 }
 

@@ -65,31 +65,31 @@ fn events(instance: &Instance) -> &'static str {
 
 /// Writes the words of an instance as it is now, and what it is told by.
 pub(super) fn following(instance: &Instance) -> Vec<Statement> {
+    const ONE: &str = "INSERT INTO instance_words (word, rank, instance, marks) VALUES ($1, $2, $3, $4)";
     let words = of(instance);
     let marks = instance_marks::of(instance, &words);
     let told_by = Statement::new("UPDATE instances SET sort_name = $2, marks = $3 WHERE id = $1");
     let told_by = told_by.bind(instance.id).bind(sort_name(&instance.name)).bind(marks);
     let gone = Statement::new("DELETE FROM instance_words WHERE instance = $1").bind(instance.id);
-    let mut all = vec![told_by, gone];
-    all.extend(words.into_iter().map(|word| {
-        let one = Statement::new(
-            "INSERT INTO instance_words (word, rank, instance, marks) VALUES ($1, $2, $3, $4)",
-        );
-        one.bind(word).bind(rank(instance.state.as_str())).bind(instance.id).bind(marks)
-    }));
-    all
+    let one = |word: String| listing(ONE, &word, instance, marks);
+    [told_by, gone].into_iter().chain(words.into_iter().map(one)).collect()
 }
 
-/// The same for a transition, which writes the marks of the row itself. `before` is the row as it is, because the
-/// transition is not written otherwise.
-pub(super) fn following_change(before: &Instance, after: &Instance) -> Vec<Statement> {
-    let (words, words_after) = (of(before), of(after));
-    if sort_name(&before.name) != sort_name(&after.name) || words != words_after {
+/// The same for a transition, which writes the marks of the row itself: they are given. `before` is the row as it is,
+/// because the transition is not written otherwise.
+pub(super) fn following_change(before: &Instance, after: &Instance, marks: i64) -> Vec<Statement> {
+    let words = of(before);
+    if sort_name(&before.name) != sort_name(&after.name) || words != of(after) {
         return following(after);
     }
-    let marks = instance_marks::of(after, &words);
     let same = before.state.as_str() == after.state.as_str() && instance_marks::of(before, &words) == marks;
     if same { Vec::new() } else { vec![moved(after, marks)] }
+}
+
+/// A word of an instance.
+fn listing(sql: &'static str, word: &str, instance: &Instance, marks: i64) -> Statement {
+    let rank = rank(instance.state.as_str());
+    Statement::new(sql).bind(word).bind(rank).bind(instance.id).bind(marks)
 }
 
 /// Its words stay, and list it elsewhere.
@@ -101,6 +101,8 @@ fn moved(instance: &Instance, marks: i64) -> Statement {
 /// For a row from before there were words, or marks. Whoever has written them meanwhile knows better.
 fn filling_in(row: &AnyRow) -> sqlx::Result<Deciding> {
     const MARKS: &str = "UPDATE instances SET marks = $2 WHERE id = $1 AND marks = -1";
+    const EVENTS: &str = "INSERT INTO instance_words (word, rank, instance, marks) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT DO NOTHING";
     let id: String = row.try_get("id")?;
     let instance = match instances::read(row) {
         Ok(instance) => instance,
@@ -115,10 +117,7 @@ fn filling_in(row: &AnyRow) -> sqlx::Result<Deciding> {
         return Ok(Deciding { first: first.bind(id), then: following(&instance) });
     }
     let marks = instance_marks::of(&instance, &of(&instance));
-    let word = Statement::new(
-        "INSERT INTO instance_words (word, rank, instance, marks) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-    );
-    let word = word.bind(events(&instance)).bind(rank(instance.state.as_str())).bind(id.as_str()).bind(marks);
+    let word = listing(EVENTS, events(&instance), &instance, marks);
     let then = vec![moved(&instance, marks), word];
     Ok(Deciding { first: Statement::new(MARKS).bind(id).bind(marks), then })
 }

@@ -103,6 +103,7 @@ impl Storage {
         let kept_answer =
             kept_answer.map(|answer| self.sealer.seal(SealedColumn::KeptAnswer.place(&id), answer));
         let (upstream, problem) = (after.state.connection(), after.state.problem());
+        let marks = instance_marks::of(after, &instance_words::of(after));
         let first = Statement::new(
             "UPDATE instances SET version = version + 1, state = $3, token = COALESCE($4, token), \
              element_instance_id = $5, events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9, \
@@ -124,10 +125,10 @@ impl Storage {
         .bind(browser.map(|browser| browser.as_bytes().to_vec()))
         .bind(next_check.map(to_milliseconds))
         .bind(list(&after.tags))
-        .bind(instance_marks::of(after, &instance_words::of(after)));
+        .bind(marks);
         let mut then: Vec<Statement> = calls.iter().map(|call| timeline::line(after.id, call)).collect();
         then.extend([timeline::line(after.id, &step), missed_work::following(after, step.at)]);
-        then.extend(instance_words::following_change(before, after));
+        then.extend(instance_words::following_change(before, after, marks));
         if matches!(after.state, InstanceState::Failed(_)) {
             then.push(invites::giving_back(after.id));
         }

@@ -66,8 +66,9 @@ async fn an_export_holds_what_the_list_means_and_nobody_else_gets_it() {
 
 const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 
-/// More than an export reads at once, written straight into the tables, with the words of events alone: of ten one has failed; one has a name that would
-/// be a formula and needs quotes, one each a name, customer and tag that would be a script.
+/// More than an export reads at once, written straight into the tables, with the words of events alone: of ten one has
+/// failed; one has a name that would be a formula and needs quotes, one each a name, customer and tag that would be a
+/// script.
 async fn many(app: &TestApp, rows: i64) {
     const MADE: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
          INSERT INTO instances (id, name, customer, tags, element, reference, browser, signature_key, created_at, state, \
