@@ -17,7 +17,8 @@ pub(super) struct Wanted {
     /// In this state alone.
     #[arg(long, value_parser = InstanceState::WORDS)]
     state: Option<String>,
-    /// Each word of this begins a word of the name, the customer, a tag or an id; whatever its case.
+    /// Each word of this begins a word of the name, the customer, a tag or an id (of that four digits or more); whatever its
+    /// case.
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
     /// With this tag, whatever its case.

@@ -88,7 +88,10 @@ impl Storage {
             None if meaning.only_state() && meaning.order().is_of_ids_in_one_state() => {
                 self.walk_all(&page, Total::MoreThan(bounds.few)).await
             }
-            None => self.walk(&page).await,
+            None => match self.not_many(&page).await? {
+                Some(rows) => self.sort(&page, rows).await,
+                None => self.walk(&page).await,
+            },
         }
     }
 
@@ -97,12 +100,17 @@ impl Storage {
         let mut counts = Vec::new();
         for word in &mut meaning.words {
             let rows = word_lists::words_of(&word.part, few).rows(&self.readers).await?;
+            let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(1))?;
+            let count = usize::try_from(count).unwrap_or_default();
+            // Rare enough: the other words are not asked about.
+            if count <= few / 10 {
+                return Ok(Some(word.part.clone()));
+            }
             let words =
                 rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<Vec<Option<String>>>>()?;
             let words: Vec<String> = words.into_iter().flatten().collect();
             word.listed = Some(words).filter(|words| (1..=MOST_LISTS).contains(&words.len()));
-            let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(1))?;
-            counts.push((usize::try_from(count).unwrap_or_default(), word.part.clone()));
+            counts.push((count, word.part.clone()));
         }
         for part in meaning.other_parts() {
             if let Total::Exactly(count) = self.counted(&part, few).await? {
@@ -138,14 +146,15 @@ impl Storage {
     /// Out of the rows of a rare part.
     async fn pick(&self, page: &Page<'_>, part: &Part) -> Result<Found, StorageError> {
         let (order, limit) = (page.meaning.order(), page.limit);
-        let mut count = page.meaning.among(page.meaning.rows_of(part));
-        count.sql = format!("SELECT count(*) FROM ({}) AS meant", count.sql);
-        let mut found = Found::none(Total::Exactly(self.number(count).await?));
         let mut meant = page.meaning.among(page.meaning.rows_of(part));
+        let counted = format!("SELECT count(*) FROM ({}) AS meant", meant.sql);
+        let counted = Asked { sql: counted, ..meant.clone() };
         let after = page.after.map(|after| format!("AND {}", order.is_after(after, &mut meant)));
         let end = format!("{} {} LIMIT {}", after.unwrap_or_default(), order.in_order(), limit + 1);
+        let mut found = Found::none(Total::Unknown);
         found.items = self.instances_of(meant, &end).await?;
-        found.cut(page);
+        let all = !found.cut(page) && page.after.is_none();
+        found.total = Total::Exactly(if all { found.items.len() } else { self.number(counted).await? });
         Ok(found)
     }
 
@@ -167,7 +176,7 @@ impl Storage {
         let (order, most) = (page.meaning.order(), page.bounds.looked_through);
         let more = Total::MoreThan(page.bounds.few);
         let mut found = Found::none(if page.meaning.only_state() { more } else { Total::Unknown });
-        for stretch in self.stretches(page).await? {
+        for stretch in Self::stretches(page) {
             let mut rows = stretch.clone();
             rows.asked.end(&format!("LIMIT {most}"));
             let mut ids = page.meaning.among(rows);
@@ -185,31 +194,39 @@ impl Storage {
         Ok(found)
     }
 
-    /// What is not much more than one page looks through is put in order; else a list of words is walked, where there is
-    /// one in this order, or an index.
-    async fn stretches(&self, page: &Page<'_>) -> Result<Vec<Rows>, StorageError> {
-        let (meaning, most) = (page.meaning, page.bounds.looked_through);
-        let (order, state) = (meaning.order(), meaning.state());
-        if let Some(unheard) = meaning.unheard()
-            && order.is_of_ids_in_one_state()
-            && let Total::Exactly(_) = self.counted(&unheard, most).await?
+    /// Out of rows that are not in order, as many as one page looks through.
+    async fn sort(&self, page: &Page<'_>, rows: Rows) -> Result<Found, StorageError> {
+        let mut ids = page.meaning.among(rows);
+        word_lists::in_order(&mut ids, page.meaning.is_ranked(), page.after);
+        ids.end(&format!("LIMIT {}", page.limit + 1));
+        let mut found = Found::none(Total::Unknown);
+        found.items = self.instances_of(ids, &page.meaning.order().in_order()).await?;
+        found.cut(page);
+        Ok(found)
+    }
+
+    /// All of a part that has not many, where no list of words is in the order asked for.
+    async fn not_many(&self, page: &Page<'_>) -> Result<Option<Rows>, StorageError> {
+        let meaning = page.meaning;
+        let words = meaning.words.iter().filter(|_| meaning.lists().is_none()).map(|word| word.part.clone());
+        for part in
+            meaning.unheard().into_iter().chain(words).filter(|_| meaning.order().is_of_ids_in_one_state())
         {
-            return Ok(vec![meaning.rows_in_order(&unheard, most, page.after)]);
-        }
-        if word_lists::are_in(order, state)
-            && let Some((part, words)) = meaning.most_telling()
-        {
-            let lists = word_lists::stretches(words, state, page.after).into_iter();
-            return Ok(lists.map(|asked| Rows { asked, known: Some(part.clone()) }).collect());
-        }
-        for word in meaning.words.iter().filter(|_| order.is_of_ids_in_one_state()) {
-            if let Total::Exactly(_) = self.counted(&word.part, most).await? {
-                let asked = word_lists::out_of(&word.part, order, page.after);
-                return Ok(vec![Rows { asked, known: Some(word.part.clone()) }]);
+            if let Total::Exactly(_) = self.counted(&part, page.bounds.looked_through).await? {
+                return Ok(Some(meaning.rows_of(&part)));
             }
         }
-        let index = order.stretches("id, marks", state, page.after).into_iter();
-        Ok(index.map(|asked| Rows { asked, known: None }).collect())
+        Ok(None)
+    }
+
+    /// Of the lists of a word, or of an index.
+    fn stretches(page: &Page<'_>) -> Vec<Rows> {
+        let (meaning, after) = (page.meaning, page.after);
+        let (asked, known) = match meaning.lists() {
+            Some((part, words)) => (word_lists::stretches(words, meaning.state(), after), Some(part)),
+            None => (meaning.order().stretches("id, marks", meaning.state(), after), None),
+        };
+        asked.into_iter().map(|asked| Rows { asked, known: known.cloned() }).collect()
     }
 
     /// Where looking through a stretch stopped, if it has so many.

@@ -29,15 +29,21 @@ pub(super) fn of_state(state: &str) -> i64 {
     1 << (rank(state) - 1)
 }
 
+/// The rank of the state that known marks tell, as an expression of their column.
+pub(super) fn rank_in(column: &str) -> String {
+    let ranks = (1..=OF_EVENTS).map(|rank| format!(" WHEN {} THEN {rank}", 1_i64 << (rank - 1)));
+    format!("CASE {column} & {}{} END", (1_i64 << OF_EVENTS) - 1, ranks.collect::<String>())
+}
+
 /// The one of events that are on or off.
 pub(super) fn of_events(on: bool) -> i64 {
     1 << (OF_EVENTS + u8::from(on))
 }
 
-/// Those of a word, which every word that begins with it has as well; a whole tag has one more. Hexadecimal digits leave
-/// none: each instance has so many of them in its ids that nothing could be told by theirs. Events have marks of their own.
+/// Those of a word, which every word that begins with it has as well; a whole tag has one more. Ids leave none: each
+/// instance has so many digits that nothing could be told by theirs. Events have marks of their own.
 pub(super) fn of_word(word: &str) -> i64 {
-    if word.starts_with('!') || word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if word.starts_with(['!', '=']) {
         return 0;
     }
     let end = |letters: &usize| word.char_indices().nth(letters - 1).map(|(at, last)| at + last.len_utf8());
@@ -59,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_begins_so_has_the_marks_of_its_beginning(word in "[^#!]{0,12}", more in ".{0,12}") {
+        fn whatever_begins_so_has_the_marks_of_its_beginning(word in "[^#!=]{0,12}", more in ".{0,12}") {
             let (asked, marks) = (of_word(&word), of_word(&format!("{word}{more}")));
             prop_assert_eq!(marks & asked, asked);
             prop_assert!(marks >> FIRST_OF_WORDS << FIRST_OF_WORDS == marks && marks >= 0);
@@ -78,7 +84,7 @@ mod tests {
     fn the_marks_of_words_stay_what_is_stored() {
         let bits = |word: &str| (0..63).filter(|bit| of_word(word) >> bit & 1 == 1).collect::<Vec<_>>();
         assert_eq!(
-            [bits("bakery"), bits("#vip"), bits("cafe12"), bits("é")],
+            [bits("bakery"), bits("#vip"), bits("=cafe12"), bits("é")],
             [vec![17, 55], vec![27, 36], vec![], vec![]]
         );
     }

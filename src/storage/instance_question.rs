@@ -4,9 +4,10 @@
 use time::OffsetDateTime;
 
 use super::instance_marks as marks;
-use super::instance_order::{InstanceOrder, InstancePlace};
+use super::instance_order::InstanceOrder;
 use super::instance_words as words;
 use super::statement::{Asked, Value};
+use super::word_lists;
 use crate::clock::to_milliseconds;
 
 /// More words of a text are not looked at.
@@ -20,7 +21,7 @@ const SILENT: &str = "notification_count >= 5 AND $now - COALESCE(last_event_at,
 /// Which instances are meant; all that is given must hold.
 #[derive(Debug, Clone, Default)]
 pub struct InstanceQuestion {
-    /// Each word of this begins a word of the name, the customer, a tag or an id.
+    /// Each word of this begins a word of the name, the customer, a tag or an id, of that by four digits or more.
     pub text: Option<String>,
     /// In this state.
     pub state: Option<&'static str>,
@@ -70,7 +71,7 @@ impl Part {
     /// Its rows, where they are few.
     pub(super) fn rows(&self) -> Asked {
         let sql = match self {
-            Self::Words(..) => format!("SELECT id, marks FROM instances WHERE id IN ({})", self.ids()),
+            Self::Words(..) => self.ids().replacen("instance", "DISTINCT instance AS id, rank, marks", 1),
             _ => self.ids().replacen("id", "id, marks", 1),
         };
         Asked { sql, values: self.bounds().into() }
@@ -92,7 +93,7 @@ pub(super) struct Word {
     pub(super) listed: Option<Vec<String>>,
 }
 
-/// Rows to be looked through, with `id` and `marks`, in the order asked for.
+/// Rows to be looked through, with `id` and `marks`, and with `rank` where they may be of several states.
 #[derive(Clone)]
 pub(super) struct Rows {
     pub(super) asked: Asked,
@@ -114,12 +115,19 @@ impl Word {
     /// The condition for a row.
     fn test(&self, asked: &mut Asked) -> String {
         let [first, end] = self.part.bounds().map(|bound| asked.value(bound));
-        // Neither database makes a join of a count: the order of the rows stays.
-        let test = format!(
-            "(SELECT count(*) FROM instance_words AS own \
-             WHERE own.instance = looked.id AND own.word >= {first} AND own.word < {end}) > 0"
-        );
-        if self.is_told() { format!("(marks >= 0 OR {test})") } else { test }
+        let test = has_word(&format!("own.word >= {first} AND own.word < {end}"));
+        if self.is_told() {
+            return format!("(looked.marks >= 0 OR {test})");
+        }
+        let Some(words) = &self.listed else { return test };
+        // The place in the list of each is known, and near to that of the row before.
+        let rank = marks::rank_in("looked.marks");
+        let places = words.iter().map(|word| {
+            let word = asked.value(word.as_str());
+            format!("OR {}", has_word(&format!("own.word = {word} AND own.rank = {rank}")))
+        });
+        let places = places.collect::<Vec<_>>().join(" ");
+        format!("((looked.marks < 0 AND {test}) {places})")
     }
 }
 
@@ -127,7 +135,7 @@ impl<'a> Meaning<'a> {
     pub(super) fn of(question: &'a InstanceQuestion) -> Self {
         let InstanceQuestion { text, state, tag, events, silent_at, order: _ } = question;
         let text = text.as_deref().map(words::words).into_iter().flatten().take(MOST_WORDS);
-        let text: Vec<String> = text.collect();
+        let text: Vec<String> = text.map(words::looked_for).collect();
         let tag = tag.as_deref().map(words::tag_word);
         let state = state.or(silent_at.map(|_| "connected"));
         let given = [state.map(marks::of_state), events.map(marks::of_events)];
@@ -167,6 +175,11 @@ impl<'a> Meaning<'a> {
         self.question.order
     }
 
+    /// Whether its order is that of the ranks of several states.
+    pub(super) fn is_ranked(&self) -> bool {
+        self.order() == InstanceOrder::Attention && self.state().is_none()
+    }
+
     /// Where only what was not heard of for a day is meant.
     pub(super) fn unheard(&self) -> Option<Part> {
         self.question.silent_at.map(|now| Part::Unheard(to_milliseconds(now) - DAY))
@@ -182,16 +195,6 @@ impl<'a> Meaning<'a> {
         Rows { asked, known: Some(part.clone()) }
     }
 
-    /// The same in the order of their ids.
-    pub(super) fn rows_in_order(&self, part: &Part, most: usize, after: Option<&InstancePlace>) -> Rows {
-        let Rows { mut asked, known } = self.rows_of(part);
-        // With a limit they stay what is read first.
-        asked.sql = format!("SELECT id, marks FROM ({} LIMIT {most}) AS few", asked.sql);
-        let id = asked.value(InstancePlace::id_before(after));
-        asked.end(&format!("WHERE id < {id} ORDER BY id DESC"));
-        Rows { asked, known }
-    }
-
     /// What else than words holds of all that are meant, and has an index.
     pub(super) fn other_parts(&self) -> Vec<Part> {
         let parts = self.question.state.map(Part::State).into_iter().chain(self.unheard());
@@ -199,8 +202,11 @@ impl<'a> Meaning<'a> {
         if parts.is_empty() && self.words.is_empty() { vec![Part::Everything] } else { parts }
     }
 
-    /// The word whose lists are walked: a tag, or the longest, or that of events.
-    pub(super) fn most_telling(&self) -> Option<(&Part, &[String])> {
+    /// The word whose lists are walked, where there are any in the order asked for: a tag, or the longest, or that of events.
+    pub(super) fn lists(&self) -> Option<(&Part, &[String])> {
+        if !word_lists::are_in(self.order(), self.state()) {
+            return None;
+        }
         let listed = self.words.iter().filter_map(|word| Some((&word.part, word.listed.as_deref()?)));
         listed.max_by_key(|(part, _)| match part {
             Part::Words(first, _) if first.starts_with('#') => usize::MAX,
@@ -229,6 +235,12 @@ impl<'a> Meaning<'a> {
         }
         asked
     }
+}
+
+/// The condition for a row whose instance has such a word. Neither database makes a join of a count: the order of the
+/// rows stays.
+fn has_word(condition: &str) -> String {
+    format!("(SELECT count(*) FROM instance_words AS own WHERE own.instance = looked.id AND {condition}) > 0")
 }
 
 /// The condition for a row whose instance fits one.

@@ -2,6 +2,7 @@
 //! place of its instance in the order of the console. They are written in the transaction that changes any of these.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use futures_util::future::try_join_all;
 use sqlx::Row;
@@ -10,6 +11,7 @@ use sqlx::any::AnyRow;
 use super::instance_marks;
 use super::instance_order::rank;
 use super::instances::{self, COLUMNS};
+use super::rows::Insert;
 use super::statement::{Deciding, Statement};
 use super::{Storage, StorageError};
 use crate::elements::Instance;
@@ -18,6 +20,8 @@ use crate::elements::Instance;
 const LONGEST: usize = 64;
 /// An instance has no more words than these.
 const MOST: usize = 128;
+/// A word of an id is found by so many of its digits: a beginning of fewer is in far too many ids to mean any.
+const FEWEST_DIGITS: usize = 4;
 /// So many rows from before are filled in at once.
 const BATCH: i64 = 500;
 
@@ -27,6 +31,26 @@ pub(super) const NOT_FILLED_IN: &str = "SELECT id FROM instances WHERE marks = -
 pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let runs = text.split(|letter: char| !letter.is_alphanumeric()).filter(|run| !run.is_empty());
     runs.map(lowered)
+}
+
+/// How a word that is looked for is listed: like one of an id where it may begin one.
+pub(super) fn looked_for(word: String) -> String {
+    if is_of_digits(&word) { of_an_id(&word) } else { word }
+}
+
+fn of_an_id(word: &str) -> String {
+    format!("={word}")
+}
+
+/// Hexadecimal, and enough of them.
+fn is_of_digits(word: &str) -> bool {
+    word.len() >= FEWEST_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// How the words of a text are listed: those that begin as an id could are found there as well.
+fn listed(word: String) -> impl Iterator<Item = String> {
+    let also = word.get(..FEWEST_DIGITS).filter(|start| is_of_digits(start)).map(|_| of_an_id(&word));
+    also.into_iter().chain([word])
 }
 
 /// A whole tag, which no word of a text looks like.
@@ -53,10 +77,13 @@ fn lowered(text: &str) -> String {
 pub(super) fn of(instance: &Instance) -> BTreeSet<String> {
     let upstream = instance.state.connection().map(|found| found.element_instance_id.to_string());
     let ids = [instance.id.to_string(), instance.reference.to_string(), upstream.unwrap_or_default()];
-    let texts = ids.iter().map(String::as_str).chain([instance.name.as_str()]);
-    let texts = texts.chain(instance.customer.as_deref()).chain(instance.tags.iter().map(String::as_str));
+    let (of_digits, others): (Vec<_>, Vec<_>) =
+        ids.iter().flat_map(|id| words(id)).partition(|word| is_of_digits(word));
+    let texts = [instance.name.as_str()].into_iter().chain(instance.customer.as_deref());
+    let texts = texts.chain(instance.tags.iter().map(String::as_str)).flat_map(words);
     let tags = instance.tags.iter().map(|tag| tag_word(tag));
-    tags.chain([events(instance).to_owned()]).chain(texts.flat_map(words)).take(MOST).collect()
+    let own = tags.chain([events(instance).to_owned()]).chain(of_digits.iter().map(|word| of_an_id(word)));
+    own.chain(others.into_iter().chain(texts).flat_map(listed)).take(MOST).collect()
 }
 
 fn events(instance: &Instance) -> &'static str {
@@ -65,14 +92,13 @@ fn events(instance: &Instance) -> &'static str {
 
 /// Writes the words of an instance as it is now, and what it is told by.
 pub(super) fn following(instance: &Instance) -> Vec<Statement> {
-    const ONE: &str = "INSERT INTO instance_words (word, rank, instance, marks) VALUES ($1, $2, $3, $4)";
     let words = of(instance);
     let marks = instance_marks::of(instance, &words);
     let told_by = Statement::new("UPDATE instances SET sort_name = $2, marks = $3 WHERE id = $1");
     let told_by = told_by.bind(instance.id).bind(sort_name(&instance.name)).bind(marks);
     let gone = Statement::new("DELETE FROM instance_words WHERE instance = $1").bind(instance.id);
-    let one = |word: String| listing(ONE, &word, instance, marks);
-    [told_by, gone].into_iter().chain(words.into_iter().map(one)).collect()
+    let words: Vec<&String> = words.iter().collect();
+    [told_by, gone].into_iter().chain(listing(&words, instance, marks)).collect()
 }
 
 /// The same for a transition, which writes the marks of the row itself: they are given. `before` is the row as it is,
@@ -86,10 +112,20 @@ pub(super) fn following_change(before: &Instance, after: &Instance, marks: i64) 
     if same { Vec::new() } else { vec![moved(after, marks)] }
 }
 
-/// A word of an instance.
-fn listing(sql: &'static str, word: &str, instance: &Instance, marks: i64) -> Statement {
+/// Its words, each with its place.
+fn listing<'a>(
+    words: &'a [&String],
+    instance: &'a Instance,
+    marks: i64,
+) -> impl Iterator<Item = Statement> + 'a {
+    static LISTED: LazyLock<Insert> = LazyLock::new(|| {
+        Insert::new("INSERT INTO instance_words (word, rank, instance, marks) VALUES", 4, "")
+    });
     let rank = rank(instance.state.as_str());
-    Statement::new(sql).bind(word).bind(rank).bind(instance.id).bind(marks)
+    let listed = move |listed: Statement, word: &&String| {
+        listed.bind(word.as_str()).bind(rank).bind(instance.id).bind(marks)
+    };
+    LISTED.statements(words).map(move |(sql, words)| words.iter().fold(Statement::new(sql), listed))
 }
 
 /// Its words stay, and list it elsewhere.
@@ -98,28 +134,19 @@ fn moved(instance: &Instance, marks: i64) -> Statement {
     moved.bind(instance.id).bind(rank(instance.state.as_str())).bind(marks)
 }
 
-/// For a row from before there were words, or marks. Whoever has written them meanwhile knows better.
+/// For a row from before its words or marks were what they are now. Whoever has written them meanwhile knows better.
 fn filling_in(row: &AnyRow) -> sqlx::Result<Deciding> {
-    const MARKS: &str = "UPDATE instances SET marks = $2 WHERE id = $1 AND marks = -1";
-    const EVENTS: &str = "INSERT INTO instance_words (word, rank, instance, marks) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT DO NOTHING";
+    const MARKS: &str = "UPDATE instances SET marks = 0 WHERE id = $1 AND marks = -1";
     let id: String = row.try_get("id")?;
-    let instance = match instances::read(row) {
-        Ok(instance) => instance,
+    let then = match instances::read(row) {
+        Ok(instance) => following(&instance),
         // It is shown nowhere, and must not be met for ever.
         Err(error) => {
             tracing::warn!(target: "gangway::storage", %error, "an instance has no words");
-            return Ok(Deciding { first: Statement::new(MARKS).bind(id).bind(0_i64), then: Vec::new() });
+            Vec::new()
         }
     };
-    if row.try_get::<&str, _>("sort_name")?.is_empty() {
-        let first = Statement::new("UPDATE instances SET sort_name = ' ' WHERE id = $1 AND sort_name = ''");
-        return Ok(Deciding { first: first.bind(id), then: following(&instance) });
-    }
-    let marks = instance_marks::of(&instance, &of(&instance));
-    let word = listing(EVENTS, events(&instance), &instance, marks);
-    let then = vec![moved(&instance, marks), word];
-    Ok(Deciding { first: Statement::new(MARKS).bind(id).bind(marks), then })
+    Ok(Deciding { first: Statement::new(MARKS).bind(id), then })
 }
 
 impl Storage {
@@ -147,7 +174,7 @@ impl Storage {
     /// Answers whether there may be more.
     async fn fill_in_some_words(&self) -> Result<bool, StorageError> {
         let query = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS}, sort_name FROM instances WHERE id IN ({NOT_FILLED_IN}) ORDER BY id"
+            "SELECT {COLUMNS} FROM instances WHERE id IN ({NOT_FILLED_IN}) ORDER BY id"
         ));
         let rows = sqlx::query(query).bind(BATCH).fetch_all(&self.readers).await?;
         let writes = rows.iter().map(filling_in).collect::<sqlx::Result<Vec<_>>>()?;

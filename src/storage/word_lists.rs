@@ -1,6 +1,6 @@
 //! The lists of words: each lists the instances that have it, what needs somebody first and then the newest, with their
 //! marks. So a list that a word is asked for in that order is walked from its first instance on, however few they are among
-//! all. A beginning of many words has no list; its instances are put in order where they are not many.
+//! all. A beginning of many words has no list.
 
 use super::instance_order::{InstanceOrder, InstancePlace, rank};
 use super::instance_question::Part;
@@ -63,19 +63,13 @@ fn listed(mut asked: Asked, words: &[String], condition: &str) -> Asked {
     asked
 }
 
-/// All of a part of words that has not many, put in order.
-pub(super) fn out_of(part: &Part, order: InstanceOrder, after: Option<&InstancePlace>) -> Asked {
-    let sql = ROW.replacen("SELECT", "SELECT DISTINCT", 1);
-    let mut asked =
-        Asked { sql: format!("{sql} WHERE word >= $1 AND word < $2"), values: part.bounds().into() };
-    let id = asked.value(InstancePlace::id_before(after));
-    if order == InstanceOrder::Newest {
-        asked.end(&format!("AND instance < {id} ORDER BY id DESC"));
+/// Rows that are not in order, put in that of the lists: those after a place.
+pub(super) fn in_order(rows: &mut Asked, ranked: bool, after: Option<&InstancePlace>) {
+    let id = rows.value(InstancePlace::id_before(after));
+    if ranked {
+        let rank = rows.value(after.map_or(ABOVE, InstancePlace::number));
+        rows.and(&format!("(rank < {rank} OR (rank = {rank} AND id < {id})) ORDER BY rank DESC, id DESC"));
     } else {
-        let rank = asked.value(after.map_or(ABOVE, InstancePlace::number));
-        asked.end(&format!(
-            "AND (rank < {rank} OR (rank = {rank} AND instance < {id})) ORDER BY rank DESC, id DESC"
-        ));
+        rows.and(&format!("id < {id} ORDER BY id DESC"));
     }
-    asked
 }

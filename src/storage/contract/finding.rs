@@ -7,12 +7,14 @@ use crate::storage::{InstanceOrder, InstanceQuestion, Total};
 
 on_every_database!(
     an_instance_is_found_by_the_beginning_of_every_word_it_has,
+    an_id_is_found_by_four_digits_and_a_name_by_one,
     pages_are_the_whole_list_in_order_without_gaps_or_doubles,
     a_name_that_changes_is_found_by_its_new_words_alone,
     a_transition_writes_words_only_where_they_change_and_only_if_it_wins,
     transitions_at_once_leave_the_words_of_the_one_that_won,
     rows_from_before_there_were_words_are_filled_in,
     rows_from_before_there_were_marks_are_found_and_filled_in,
+    words_from_before_ids_had_a_place_of_their_own_are_brought_there,
 );
 
 async fn named(bench: &Bench, name: &str) -> Instance {
@@ -64,6 +66,22 @@ async fn an_instance_is_found_by_the_beginning_of_every_word_it_has(bench: Bench
     let events = |on| InstanceQuestion { events: Some(on), ..InstanceQuestion::default() };
     assert_eq!(found(&bench, &events(true)).await, both);
     assert_eq!(found(&bench, &events(false)).await, Vec::<Uuid>::new());
+}
+
+async fn an_id_is_found_by_four_digits_and_a_name_by_one(bench: Bench) {
+    let cafe = named(&bench, "Cafeteria 12").await;
+    let other = named(&bench, "Other").await;
+    let upstream = |instance: &Instance| instance.state.connection().unwrap().element_instance_id.to_string();
+    for words in ["c", "ca", "caf", "cafe", "cafet", "1", "12", "cafe 12"] {
+        assert_eq!(found(&bench, &text(words)).await, [cafe.id], "{words}");
+    }
+    for words in [&other.id.to_string(), &upstream(&other)] {
+        assert_eq!(found(&bench, &text(words)).await, [other.id], "{words}");
+    }
+    assert_eq!(found(&bench, &text(&other.id.to_string()[..4])).await.len(), 2, "made in the same hour");
+    for words in [&other.id.to_string()[..3], &upstream(&other)[..3], "01"] {
+        assert_eq!(found(&bench, &text(words)).await, Vec::<Uuid>::new(), "{words}");
+    }
 }
 
 async fn pages_are_the_whole_list_in_order_without_gaps_or_doubles(bench: Bench) {
@@ -182,6 +200,28 @@ async fn rows_from_before_there_were_words_are_filled_in(bench: Bench) {
     bench.storage.fill_in_words().await.unwrap();
     assert_eq!(found(&bench, &text("quark")).await, [one.id]);
     assert_eq!(bench.count("SELECT count(*) FROM instances WHERE marks < 0").await, 0);
+}
+
+async fn words_from_before_ids_had_a_place_of_their_own_are_brought_there(bench: Bench) {
+    const WORDS: &str = "SELECT word || ' ' || rank || ' ' || instance || ' ' || marks FROM instance_words ORDER BY word, instance";
+    let one = named(&bench, "Cafeteria 12").await;
+    let raw = bench.raw().await;
+    let words: Vec<String> = sqlx::query_scalar(WORDS).fetch_all(&raw).await.unwrap();
+    let migrator = if bench.url.expose_secret().starts_with("sqlite") { &SQLITE } else { &POSTGRES };
+    // As they were, and what the migration makes of them.
+    for sql in [
+        "DELETE FROM instance_words WHERE word IN ('!on', '=cafeteria')",
+        "UPDATE instance_words SET word = substr(word, 2) WHERE word LIKE '=%'",
+        migrator.iter().find(|migration| migration.version == 22).unwrap().sql.as_str(),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&raw).await.unwrap();
+    }
+    for words in [&one.id.to_string(), "cafe 12"] {
+        assert_eq!(found(&bench, &text(words)).await, [one.id], "{words}");
+    }
+    bench.storage.fill_in_words().await.unwrap();
+    let filled_in: Vec<String> = sqlx::query_scalar(WORDS).fetch_all(&raw).await.unwrap();
+    assert_eq!(filled_in, words);
 }
 
 async fn rows_from_before_there_were_marks_are_found_and_filled_in(bench: Bench) {

@@ -14,7 +14,7 @@ on_every_database!(every_page_of_any_question_is_what_a_filter_and_a_sort_in_mem
 
 /// Few enough for many to share a word, a name or a beginning; letters of which some change their number with their
 /// case, are not of the first plane, or look like a wildcard.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 16] = [
     "anna",
     "Anna Ärger",
     "ÄRGER & anna",
@@ -29,9 +29,11 @@ const NAMES: [&str; 14] = [
     " ",
     "'; DROP",
     "zz\u{10ffff}",
+    "Cafeteria 12",
+    "cafe fee 2024",
 ];
 const TAGS: [&str; 4] = ["vip", "Gold Kunde", "日本", "#"];
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 21] = [
     "an",
     "ÄRGER",
     "ärger anna",
@@ -44,7 +46,14 @@ const TEXTS: [&str; 14] = [
     "_",
     "語 日本",
     "01",
+    "01a2",
     "70",
+    "7100",
+    "caf",
+    "cafe",
+    "fe 12",
+    "202",
+    "2024",
     "anna vip",
 ];
 const STATES: [&str; 5] = ["needs_attention", "failed", "provisioning", "connected", "paused"];
@@ -102,15 +111,22 @@ fn words(text: &str) -> Vec<String> {
 
 fn is_meant(question: &InstanceQuestion, instance: &Instance) -> bool {
     let upstream = instance.state.connection();
-    let ids = [instance.id.to_string(), instance.reference.to_string()];
-    let mut own: Vec<String> = ids.iter().flat_map(|id| words(id)).collect();
-    own.extend(upstream.map(|found| found.element_instance_id.to_string()));
+    let element_instance_id = upstream.map(|found| found.element_instance_id.to_string());
+    let ids =
+        [instance.id.to_string(), instance.reference.to_string(), element_instance_id.unwrap_or_default()];
+    let of_ids: Vec<String> = ids.iter().flat_map(|id| words(id)).collect();
+    let mut own = Vec::new();
     for text in instance.tags.iter().chain(&instance.customer).chain([&instance.name]) {
         own.extend(words(text));
     }
     let text = question.text.as_deref().unwrap_or_default();
     (text.is_empty() || !words(text).is_empty())
-        && words(text).iter().all(|word| own.iter().any(|own| own.starts_with(word)))
+        && words(text).iter().all(|word| {
+            let hidden = |id: &str| {
+                word.len() < 4 && id.len() > 3 && id.chars().all(|digit| digit.is_ascii_hexdigit())
+            };
+            own.iter().chain(of_ids.iter().filter(|id| !hidden(id))).any(|own| own.starts_with(word))
+        })
         && question.tag.iter().all(|tag| instance.tags.iter().any(|own| lowered(own) == lowered(tag)))
         && question.state.is_none_or(|state| instance.state.as_str() == state)
         && question.events.is_none_or(|on| upstream.is_some_and(|found| found.events_enabled) == on)

@@ -24,7 +24,8 @@ pub(super) struct Question {
     /// In this state: `provisioning`, `unknown`, `failed`, `connected`, `paused`, `needs_attention`, `disconnecting`
     /// or `disconnected`.
     state: Option<String>,
-    /// Each word of this begins a word of the name, the customer, a tag or an id; whatever its case.
+    /// Each word of this begins a word of the name, the customer, a tag or an id (of that four digits or more); whatever its
+    /// case.
     #[param(max_length = 200)]
     q: Option<String>,
     /// With this tag, whatever its case.
