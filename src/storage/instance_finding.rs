@@ -5,7 +5,7 @@
 use sqlx::Row as _;
 
 use super::instance_order::InstancePlace;
-use super::instance_question::{InstanceQuestion, Meaning, Part, Rows};
+use super::instance_question::{InstanceQuestion, Meaning, Part, Rows, Word};
 use super::instances::{self, COLUMNS};
 use super::statement::Asked;
 use super::word_lists::{self, MOST_LISTS};
@@ -55,6 +55,12 @@ struct Page<'a> {
     bounds: Bounds,
 }
 
+impl Page<'_> {
+    fn rows_of(&self, part: &Part) -> Rows {
+        self.meaning.rows_of(part, self.bounds.looked_through)
+    }
+}
+
 impl Storage {
     /// The instances that `question` means, in its order, at most `limit` of them, from `after` on.
     pub async fn find_instances(
@@ -81,44 +87,65 @@ impl Storage {
             let total = self.counted(&Part::Everything, bounds.few).await?;
             return self.walk_all(&Page { meaning: &meaning, after, limit, bounds }, total).await;
         }
-        let rare = self.rarest(&mut meaning, bounds.few).await?;
+        let rarest = self.rarest(&mut meaning, bounds).await?;
         let page = Page { meaning: &meaning, after, limit, bounds };
-        match rare {
-            Some(part) => self.pick(&page, &part).await,
+        match rarest {
+            Some((count, part)) if count <= bounds.few => self.pick(&page, &part).await,
+            Some((_, part)) => self.sort(&page, &part).await,
             None if meaning.only_state() && meaning.order().is_of_ids_in_one_state() => {
                 self.walk_all(&page, Total::MoreThan(bounds.few)).await
             }
-            None => match self.not_many(&page).await? {
-                Some(rows) => self.sort(&page, rows).await,
-                None => self.walk(&page).await,
-            },
+            None => self.walk(&page).await,
         }
     }
 
-    /// The part that the fewest rows fit, if it is rare; on the way it is learnt which words have lists.
-    async fn rarest(&self, meaning: &mut Meaning<'_>, few: usize) -> Result<Option<Part>, StorageError> {
-        let mut counts = Vec::new();
-        for word in &mut meaning.words {
-            let rows = word_lists::words_of(&word.part, few).rows(&self.readers).await?;
-            let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(1))?;
-            let count = usize::try_from(count).unwrap_or_default();
-            // Rare enough: the other words are not asked about.
-            if count <= few / 10 {
-                return Ok(Some(word.part.clone()));
-            }
-            let words =
-                rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<Vec<Option<String>>>>()?;
-            let words: Vec<String> = words.into_iter().flatten().collect();
-            word.listed = Some(words).filter(|words| (1..=MOST_LISTS).contains(&words.len()));
-            counts.push((count, word.part.clone()));
-        }
-        for part in meaning.other_parts() {
-            if let Total::Exactly(count) = self.counted(&part, few).await? {
+    /// The part that the fewest rows fit, if they are few, or not too many to be put in order; on the way it is learnt
+    /// which words have lists.
+    async fn rarest(
+        &self,
+        meaning: &mut Meaning<'_>,
+        bounds: Bounds,
+    ) -> Result<Option<(usize, Part)>, StorageError> {
+        let few = bounds.few;
+        let most = if meaning.order().is_of_ids_in_one_state() { bounds.looked_through } else { few };
+        let mut counts = self.learn(&mut meaning.words, few, most).await?;
+        for (part, most) in meaning.other_parts(few, most) {
+            if let Total::Exactly(count) = self.counted(&part, most).await? {
                 counts.push((count, part));
             }
         }
-        let rare = counts.into_iter().filter(|(count, _)| *count <= few).min_by_key(|(count, _)| *count);
-        Ok(rare.map(|(_, part)| part))
+        Ok(counts.into_iter().min_by_key(|(count, _)| *count))
+    }
+
+    /// Which words have lists, and how many rows those have that have not more than `few`, or without lists than `most`.
+    async fn learn(
+        &self,
+        words: &mut [Word],
+        few: usize,
+        most: usize,
+    ) -> Result<Vec<(usize, Part)>, StorageError> {
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut learnt = vec![(Vec::new(), 0); words.len()];
+        let asked = word_lists::words_of(words.iter().map(|word| &word.part), few, most);
+        for row in asked.rows(&self.readers).await? {
+            let number: i64 = row.try_get(0)?;
+            if let Some((listed, count)) =
+                usize::try_from(number).ok().and_then(|number| learnt.get_mut(number))
+            {
+                listed.extend(row.try_get::<Option<String>, _>(1)?);
+                *count = row.try_get(2)?;
+            }
+        }
+        let mut counts = Vec::new();
+        for (word, (listed, count)) in words.iter_mut().zip(learnt) {
+            let counted = if listed.len() > MOST_LISTS { most } else { few };
+            word.listed = Some(listed).filter(|listed| (1..=MOST_LISTS).contains(&listed.len()));
+            let count: Option<usize> = i64::try_into(count).ok();
+            counts.extend(count.filter(|count| *count <= counted).map(|count| (count, word.part.clone())));
+        }
+        Ok(counts)
     }
 
     async fn counted(&self, part: &Part, few: usize) -> Result<Total, StorageError> {
@@ -146,8 +173,8 @@ impl Storage {
     /// Out of the rows of a rare part.
     async fn pick(&self, page: &Page<'_>, part: &Part) -> Result<Found, StorageError> {
         let (order, limit) = (page.meaning.order(), page.limit);
-        let mut meant = page.meaning.among(page.meaning.rows_of(part));
-        let counted = format!("SELECT count(*) FROM ({}) AS meant", meant.sql);
+        let mut meant = page.meaning.among(page.rows_of(part));
+        let counted = format!("SELECT count(DISTINCT id) FROM ({}) AS meant", meant.sql);
         let counted = Asked { sql: counted, ..meant.clone() };
         let after = page.after.map(|after| format!("AND {}", order.is_after(after, &mut meant)));
         let end = format!("{} {} LIMIT {}", after.unwrap_or_default(), order.in_order(), limit + 1);
@@ -194,29 +221,15 @@ impl Storage {
         Ok(found)
     }
 
-    /// Out of rows that are not in order, as many as one page looks through.
-    async fn sort(&self, page: &Page<'_>, rows: Rows) -> Result<Found, StorageError> {
-        let mut ids = page.meaning.among(rows);
-        word_lists::in_order(&mut ids, page.meaning.is_ranked(), page.after);
+    /// Out of the rows of a part that are not few, but no more than one page looks through.
+    async fn sort(&self, page: &Page<'_>, part: &Part) -> Result<Found, StorageError> {
+        let mut ids = page.meaning.among(page.rows_of(part));
+        word_lists::in_order(&mut ids, part, page.meaning.is_ranked(), page.after);
         ids.end(&format!("LIMIT {}", page.limit + 1));
         let mut found = Found::none(Total::Unknown);
         found.items = self.instances_of(ids, &page.meaning.order().in_order()).await?;
         found.cut(page);
         Ok(found)
-    }
-
-    /// All of a part that has not many, where no list of words is in the order asked for.
-    async fn not_many(&self, page: &Page<'_>) -> Result<Option<Rows>, StorageError> {
-        let meaning = page.meaning;
-        let words = meaning.words.iter().filter(|_| meaning.lists().is_none()).map(|word| word.part.clone());
-        for part in
-            meaning.unheard().into_iter().chain(words).filter(|_| meaning.order().is_of_ids_in_one_state())
-        {
-            if let Total::Exactly(_) = self.counted(&part, page.bounds.looked_through).await? {
-                return Ok(Some(meaning.rows_of(&part)));
-            }
-        }
-        Ok(None)
     }
 
     /// Of the lists of a word, or of an index.

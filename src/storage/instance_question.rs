@@ -68,10 +68,10 @@ impl Part {
         }
     }
 
-    /// Its rows, where they are few.
+    /// Its rows; those of several words may have an instance more than once.
     pub(super) fn rows(&self) -> Asked {
         let sql = match self {
-            Self::Words(..) => self.ids().replacen("instance", "DISTINCT instance AS id, rank, marks", 1),
+            Self::Words(..) => self.ids().replacen("instance", "instance AS id, rank, marks", 1),
             _ => self.ids().replacen("id", "id, marks", 1),
         };
         Asked { sql, values: self.bounds().into() }
@@ -181,25 +181,27 @@ impl<'a> Meaning<'a> {
     }
 
     /// Where only what was not heard of for a day is meant.
-    pub(super) fn unheard(&self) -> Option<Part> {
+    fn unheard(&self) -> Option<Part> {
         self.question.silent_at.map(|now| Part::Unheard(to_milliseconds(now) - DAY))
     }
 
-    /// The rows of a part that is asked for, where they are few; of what was not heard of, those that are silent.
-    pub(super) fn rows_of(&self, part: &Part) -> Rows {
+    /// The rows of a part that has at most so many; of what was not heard of, those that are silent, in about the order of
+    /// their ids.
+    pub(super) fn rows_of(&self, part: &Part, most: usize) -> Rows {
         let mut asked = part.rows();
         if let Some(now) = self.question.silent_at.filter(|_| matches!(part, Part::Unheard(_))) {
             let now = asked.value(to_milliseconds(now));
             asked.and(&SILENT.replace("$now", &now));
+            asked.end(&format!("ORDER BY COALESCE(last_event_at, 0) DESC LIMIT {most}"));
         }
         Rows { asked, known: Some(part.clone()) }
     }
 
-    /// What else than words holds of all that are meant, and has an index.
-    pub(super) fn other_parts(&self) -> Vec<Part> {
-        let parts = self.question.state.map(Part::State).into_iter().chain(self.unheard());
-        let parts: Vec<Part> = parts.collect();
-        if parts.is_empty() && self.words.is_empty() { vec![Part::Everything] } else { parts }
+    /// What else than words holds of all that are meant, and has an index, with how far it is worth counting: an index in
+    /// order is not put in order.
+    pub(super) fn other_parts(&self, few: usize, most: usize) -> impl Iterator<Item = (Part, usize)> {
+        let state = self.question.state.map(|state| (Part::State(state), few));
+        state.into_iter().chain(self.unheard().map(|unheard| (unheard, most)))
     }
 
     /// The word whose lists are walked, where there are any in the order asked for: a tag, or the longest, or that of events.

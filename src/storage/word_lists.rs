@@ -12,19 +12,27 @@ const ROW: &str = "SELECT instance AS id, rank, marks FROM instance_words";
 /// The highest there is, and one.
 const ABOVE: i64 = 9;
 
-/// How many rows a part of words has, so far as they are counted, and beside it each of its words, so far as they have
-/// lists: a row each.
-pub(super) fn words_of(part: &Part, few: usize) -> Asked {
-    let sql = format!(
-        "WITH RECURSIVE beginning (word, number) AS (\
-         SELECT min(word), 1 FROM instance_words WHERE word >= $1 AND word < $2 UNION ALL \
-         SELECT (SELECT min(word) FROM instance_words WHERE word > beginning.word AND word < $2), number + 1 \
-         FROM beginning WHERE word IS NOT NULL AND number <= {MOST_LISTS}) \
-         SELECT word, (SELECT count(*) FROM ({} LIMIT {}) AS few) AS rows FROM beginning",
-        part.ids(),
-        few + 1
-    );
-    Asked { sql, values: part.bounds().into() }
+/// Of each part of words, told by its number: its words, so far as they have lists, and one more; beside each how many rows
+/// the part has, so far as they are counted: more than `few` only where there are no lists.
+pub(super) fn words_of<'a>(parts: impl Iterator<Item = &'a Part>, few: usize, most: usize) -> Asked {
+    let mut asked = Asked { sql: String::new(), values: Vec::new() };
+    let each = parts.enumerate().map(|(number, part)| {
+        let [first, end] = part.bounds().map(|bound| asked.value(bound));
+        format!(
+            "SELECT CAST({number} AS BIGINT), word, rows FROM (WITH RECURSIVE beginning (word, number) AS (\
+             SELECT min(word), 1 FROM instance_words WHERE word >= {first} AND word < {end} UNION ALL \
+             SELECT (SELECT min(word) FROM instance_words WHERE word > beginning.word AND word < {end}), number + 1 \
+             FROM beginning WHERE word IS NOT NULL AND number <= {MOST_LISTS}) \
+             SELECT word, (SELECT count(*) FROM (\
+             SELECT instance FROM instance_words WHERE word >= {first} AND word < {end} LIMIT \
+             (SELECT CASE WHEN count(word) > {MOST_LISTS} THEN {} ELSE {} END FROM beginning)) AS few) AS rows \
+             FROM beginning) AS part_{number}",
+            most + 1,
+            few + 1
+        )
+    });
+    asked.sql = each.collect::<Vec<_>>().join(" UNION ALL ");
+    asked
 }
 
 /// Whether lists of words are in this order, where one state is meant or all are.
@@ -63,13 +71,19 @@ fn listed(mut asked: Asked, words: &[String], condition: &str) -> Asked {
     asked
 }
 
-/// Rows that are not in order, put in that of the lists: those after a place.
-pub(super) fn in_order(rows: &mut Asked, ranked: bool, after: Option<&InstancePlace>) {
+/// The rows of a part that are after a place, put in the order of the lists, each instance once.
+pub(super) fn in_order(rows: &mut Asked, part: &Part, ranked: bool, after: Option<&InstancePlace>) {
     let id = rows.value(InstancePlace::id_before(after));
-    if ranked {
+    let (keys, order) = if ranked {
         let rank = rows.value(after.map_or(ABOVE, InstancePlace::number));
-        rows.and(&format!("(rank < {rank} OR (rank = {rank} AND id < {id})) ORDER BY rank DESC, id DESC"));
+        rows.and(&format!("(rank < {rank} OR (rank = {rank} AND id < {id}))"));
+        ("rank, id", "rank DESC, id DESC")
     } else {
-        rows.and(&format!("id < {id} ORDER BY id DESC"));
+        rows.and(&format!("id < {id}"));
+        ("id", "id DESC")
+    };
+    if let Part::Words(..) = part {
+        rows.end(&format!("GROUP BY {keys}"));
     }
+    rows.end(&format!("ORDER BY {order}"));
 }
