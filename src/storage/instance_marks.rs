@@ -51,14 +51,12 @@ pub(super) fn of_word(word: &str) -> i64 {
     beginnings.chain(word.starts_with('#').then_some(word)).map(bits).fold(0, std::ops::BitOr::bitor)
 }
 
-/// Two, or one: an instance has about ten beginnings, of which a row without them then has all marks the most seldom. The
-/// same in every version of Gangway, because it is stored.
+/// Two, or one where they fall together. An instance has about ten beginnings: with two marks each, fewer rows than with one
+/// have all those of a word by chance. The same in every version of Gangway, because it is stored.
 fn bits(text: &str) -> i64 {
     let [first, second, ..] = <[u8; 32]>::from(Sha256::digest(text));
-    [first, second]
-        .map(|byte| 1 << (FIRST_OF_WORDS + byte % OF_WORDS))
-        .into_iter()
-        .fold(0, std::ops::BitOr::bitor)
+    let [first, second] = [first, second].map(|byte| 1 << (FIRST_OF_WORDS + byte % OF_WORDS));
+    first | second
 }
 
 #[cfg(test)]

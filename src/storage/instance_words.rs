@@ -93,7 +93,10 @@ fn events(instance: &Instance) -> &'static str {
 /// Writes the words of an instance as it is now, and what it is told by.
 pub(super) fn following(instance: &Instance) -> Vec<Statement> {
     let words = of(instance);
-    let marks = instance_marks::of(instance, &words);
+    written(instance, &words, instance_marks::of(instance, &words))
+}
+
+fn written(instance: &Instance, words: &BTreeSet<String>, marks: i64) -> Vec<Statement> {
     let told_by = Statement::new("UPDATE instances SET sort_name = $2, marks = $3 WHERE id = $1");
     let told_by = told_by.bind(instance.id).bind(sort_name(&instance.name)).bind(marks);
     let gone = Statement::new("DELETE FROM instance_words WHERE instance = $1").bind(instance.id);
@@ -101,14 +104,18 @@ pub(super) fn following(instance: &Instance) -> Vec<Statement> {
     [told_by, gone].into_iter().chain(listing(&words, instance, marks)).collect()
 }
 
-/// The same for a transition, which writes the marks of the row itself: they are given. `before` is the row as it is,
-/// because the transition is not written otherwise.
-pub(super) fn following_change(before: &Instance, after: &Instance, marks: i64) -> Vec<Statement> {
-    let words = of(before);
-    if sort_name(&before.name) != sort_name(&after.name) || words != of(after) {
-        return following(after);
+/// The same for a transition, which writes the marks of the row itself: they are given, and the words they are of. `before`
+/// is the row as it is, because the transition is not written otherwise.
+pub(super) fn following_change(
+    before: &Instance,
+    after: &Instance,
+    words: &BTreeSet<String>,
+    marks: i64,
+) -> Vec<Statement> {
+    if sort_name(&before.name) != sort_name(&after.name) || of(before) != *words {
+        return written(after, words, marks);
     }
-    let same = before.state.as_str() == after.state.as_str() && instance_marks::of(before, &words) == marks;
+    let same = before.state.as_str() == after.state.as_str() && instance_marks::of(before, words) == marks;
     if same { Vec::new() } else { vec![moved(after, marks)] }
 }
 

@@ -103,7 +103,8 @@ impl Storage {
         let kept_answer =
             kept_answer.map(|answer| self.sealer.seal(SealedColumn::KeptAnswer.place(&id), answer));
         let (upstream, problem) = (after.state.connection(), after.state.problem());
-        let marks = instance_marks::of(after, &instance_words::of(after));
+        let words = instance_words::of(after);
+        let marks = instance_marks::of(after, &words);
         let first = Statement::new(
             "UPDATE instances SET version = version + 1, state = $3, token = COALESCE($4, token), \
              element_instance_id = $5, events_enabled = $6, connected_at = $7, problem_kind = $8, problem_detail = $9, \
@@ -128,7 +129,7 @@ impl Storage {
         .bind(marks);
         let mut then: Vec<Statement> = calls.iter().map(|call| timeline::line(after.id, call)).collect();
         then.extend([timeline::line(after.id, &step), missed_work::following(after, step.at)]);
-        then.extend(instance_words::following_change(before, after, marks));
+        then.extend(instance_words::following_change(before, after, &words, marks));
         if matches!(after.state, InstanceState::Failed(_)) {
             then.push(invites::giving_back(after.id));
         }
